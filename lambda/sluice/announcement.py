@@ -1,0 +1,95 @@
+"""What subscribers are told of an upload: JSON for programs, a text for people, attributes to filter by."""
+
+import json
+from dataclasses import dataclass
+
+from sluice.upload import FAILED, IGNORED, PARTIAL, REJECTED, SUCCEEDED, Outcome, Stored, Upload
+
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: a subject has fewer than 100 printable ASCII characters.
+_SUBJECT_LIMIT = 99
+_ADVICE = {
+    SUCCEEDED: "Nothing needs doing.",
+    PARTIAL: "Correct the rejected rows and upload the file again; the error report lists every one of them.",
+    REJECTED: "Correct the file and upload it again.",
+    FAILED: "This is not the file's fault. The operators have been alarmed and can redrive it; do not upload it again.",
+    IGNORED: "If this file was meant to be processed, upload it under a key that a dataset claims.",
+}
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """A notification of one attempt: receivers tell repeats apart by upload id and attempt."""
+
+    subject: str
+    text: str
+    document: str
+    attributes: dict[str, str]
+
+
+def announce(upload: Upload, attempt: int, outcome: Outcome, environment: str) -> Announcement:
+    """The announcement of an outcome. It carries no text of the file: that stays in the error report."""
+    document = {
+        "upload_id": upload.id,
+        "attempt": attempt,
+        "environment": environment,
+        "bucket": upload.bucket,
+        "key": upload.key,
+        "version_id": upload.version_id,
+        "dataset": outcome.dataset,
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "rows_good": outcome.rows_good,
+        "rows_rejected": outcome.rows_rejected,
+        "result": _uri(outcome.result),
+        "error_report": _uri(outcome.error_report),
+        "first_errors": [
+            {"row": error.row, "field": error.field, "error": error.error, "message": error.message}
+            for error in outcome.first_errors
+        ],
+    }
+    attributes = {"state": outcome.state, "environment": environment}
+    # SNS refuses an empty attribute: an upload of no dataset carries "none".
+    attributes["dataset"] = outcome.dataset or "none"
+    return Announcement(
+        subject=_printable(f"{_headline(upload, outcome)}")[:_SUBJECT_LIMIT],
+        text=_text(upload, attempt, outcome, environment),
+        document=json.dumps(document, ensure_ascii=False, separators=(",", ":")),
+        attributes=attributes,
+    )
+
+
+def _headline(upload: Upload, outcome: Outcome) -> str:
+    if outcome.state == PARTIAL:
+        rows = outcome.rows_good + outcome.rows_rejected
+        return f"{outcome.rows_rejected:,} of {rows:,} rows rejected: {upload.key}"
+    return f"{outcome.state}: {upload.key}"
+
+
+def _text(upload: Upload, attempt: int, outcome: Outcome, environment: str) -> str:
+    lines = [
+        _headline(upload, outcome),
+        "",
+        f"State:         {outcome.state}",
+        f"Reason:        {outcome.reason}",
+        f"Rows:          {outcome.rows_good:,} good, {outcome.rows_rejected:,} rejected",
+        f"Dataset:       {outcome.dataset or 'none'} ({environment})",
+        f"Upload:        {upload.uri} (version {upload.version_id})",
+        f"Result:        {_uri(outcome.result) or 'none'}",
+        f"Error report:  {_uri(outcome.error_report) or 'none'}",
+    ]
+    if outcome.first_errors:
+        lines += ["", "The first errors:"]
+        lines += [
+            f"  row {error.row}: {f'{error.field} ' if error.field else ''}{error.message} ({error.error})"
+            for error in outcome.first_errors
+        ]
+    lines += ["", _ADVICE[outcome.state], "", f"Upload id {upload.id}, attempt {attempt}"]
+    return "\n".join(lines)
+
+
+def _uri(stored: Stored | None) -> str | None:
+    return stored.uri if stored else None
+
+
+def _printable(text: str) -> str:
+    return "".join(character if " " <= character <= "~" else "?" for character in text)

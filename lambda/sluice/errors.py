@@ -1,0 +1,28 @@
+"""The two kinds of failure: one that trying again cannot mend, and one that it may."""
+
+
+class PermanentError(Exception):
+    """The upload can never succeed as it is: concluded at once, never retried.
+
+    `state` is the final state it ends in (`REJECTED` or `IGNORED`); the message is the reason people read.
+    """
+
+    def __init__(self, state: str, reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+        self.reason = reason
+
+
+class TransientError(Exception):
+    """The platform failed, not the file: worth another attempt."""
+
+
+class Retry(Exception):
+    """The message goes back to the queue, to be received again after `delay` seconds.
+
+    Received too often, the queue moves it to the dead-letter queue.
+    """
+
+    def __init__(self, reason: str, delay: int) -> None:
+        super().__init__(reason)
+        self.delay = delay

@@ -1,0 +1,40 @@
+"""Queue messages to uploads: S3 event notifications as S3 sends them to SQS.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+"""
+
+import json
+from urllib.parse import unquote_plus
+
+from sluice.upload import Upload
+
+
+class UnreadableMessageError(ValueError):
+    """A message that names no upload: it belongs into the dead-letter queue, where somebody can look at it."""
+
+
+TEST_EVENT = "s3:TestEvent"
+
+
+def parse_message(body: str) -> list[Upload]:
+    """The uploads a message tells of, keys decoded (`+` is a space, `%xx` UTF-8).
+
+    S3's own test event, sent when notifications are configured, gives one upload with an empty key and the version
+    `s3:TestEvent`. Raises UnreadableMessageError for anything that is no S3 event notification.
+    """
+    try:
+        event = json.loads(body)
+        if event.get("Event") == TEST_EVENT:
+            return [Upload(event["Bucket"], "", TEST_EVENT, 0)]
+        return [_upload(record) for record in event["Records"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableMessageError(f"no S3 event notification: {type(error).__name__}: {error}") from error
+
+
+def _upload(record: dict) -> Upload:
+    if not record["eventName"].startswith("ObjectCreated:"):
+        raise ValueError(f"{record['eventName']} tells of no new object")
+    bucket, item = record["s3"]["bucket"]["name"], record["s3"]["object"]
+    key = unquote_plus(item["key"], errors="strict")
+    # "null" is S3's own name of the version of an object in a bucket without versioning.
+    return Upload(bucket, key, item.get("versionId", "null"), int(item.get("size", 0)), item.get("sequencer", ""))

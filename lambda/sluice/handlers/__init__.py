@@ -1,0 +1,1 @@
+"""Entry points, one module a Lambda function: each parses its event and orchestrates."""

@@ -1,0 +1,170 @@
+"""One upload from claim to conclusion: the rules of states, attempts, results and announcements."""
+
+import json
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+from sluice import ledger as claims
+from sluice.announcement import announce
+from sluice.contract.check import Check
+from sluice.contract.descriptor import Dataset
+from sluice.datasets import Catalogue
+from sluice.errors import PermanentError, Retry, TransientError
+from sluice.ledger import Claim, Ledger
+from sluice.notify import Notifier
+from sluice.processors import PROCESSORS
+from sluice.storage import ResultWriter, Source, Storage
+from sluice.upload import FAILED, IGNORED, PARTIAL, REJECTED, SUCCEEDED, Outcome, RowError, Upload
+
+FIRST_ERRORS = 5
+_REPORT_TYPE = "application/jsonl; charset=utf-8"
+_RESULT_TYPE = "text/csv; charset=utf-8"
+# Beyond the invocation's own deadline: by then the function that holds the lease is certainly gone.
+_LEASE_MARGIN = 30.0
+_FIRST_DELAY, _DELAY_GROWTH, _LONGEST_DELAY = 10, 3, 900
+
+
+class Intake:
+    """Takes uploads in: claims, processes, announces and concludes them.
+
+    `max_tries` attempts are made before an upload is `FAILED`. A message is received `max_receives` times before
+    the queue dead-letters it, so the last receipt is the last chance to conclude.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        storage: Storage,
+        ledger: Ledger,
+        notifier: Notifier,
+        environment: str,
+        max_tries: int,
+        max_receives: int,
+    ) -> None:
+        self._catalogue = catalogue
+        self._storage = storage
+        self._ledger = ledger
+        self._notifier = notifier
+        self._environment = environment
+        self._max_tries = max_tries
+        self._max_receives = max_receives
+
+    def accept(self, upload: Upload, *, receives: int, remaining: float) -> Outcome | None:
+        """Brings an upload to its final state; None where it stands already.
+
+        `receives` is how often the queue has delivered the message, `remaining` the seconds this invocation has
+        left. Raises Retry where the message must come back: after a transient failure, while another delivery is
+        at work, or until the queue has dead-lettered the message of a `FAILED` upload.
+        """
+        claim = self._ledger.claim(
+            upload, lease=remaining + _LEASE_MARGIN, max_tries=self._max_tries, redriven=receives == 1
+        )
+        match claim.status:
+            case claims.DONE:
+                return None
+            case claims.DEAD:
+                raise Retry("FAILED is final until it is redriven", delay=0)
+            case claims.BUSY:
+                raise Retry("another delivery of this upload is at work", delay=retry_delay(receives))
+            case claims.SPENT:
+                self._fail(upload, claim, claim.error)
+        return self._attempt(upload, claim, receives)
+
+    def _attempt(self, upload: Upload, claim: Claim, receives: int) -> Outcome:
+        try:
+            outcome = self._process(upload)
+            self._conclude(upload, claim, outcome)
+        except Exception as error:  # Whatever it is, it is no fault of the file: try again, then say FAILED.
+            message = _cause(error)
+            if claim.tries >= self._max_tries or receives >= self._max_receives:
+                self._fail(upload, claim, message)
+            self._ledger.release(upload, claim.attempt, message)
+            raise Retry(message, delay=retry_delay(claim.tries)) from error
+        return outcome
+
+    def _fail(self, upload: Upload, claim: Claim, error: str) -> None:
+        """Concludes as `FAILED` and sends the message on its way to the dead-letter queue."""
+        reason = f"gave up after {claim.tries} attempts: {error}"
+        self._conclude(upload, claim, Outcome(FAILED, reason))
+        raise Retry(reason, delay=0)
+
+    def _conclude(self, upload: Upload, claim: Claim, outcome: Outcome) -> None:
+        """Announces first: whoever is killed in between announces the same again, and nothing stays unsaid."""
+        self._notifier.publish(announce(upload, claim.attempt, outcome, self._environment))
+        self._ledger.finish(upload, claim.attempt, outcome)
+
+    def _process(self, upload: Upload) -> Outcome:
+        dataset: Dataset | None = None
+        try:
+            if upload.key.endswith("/"):
+                raise PermanentError(IGNORED, "a folder marker, not a file")
+            dataset = self._catalogue.match(upload.key)
+            return self._check_and_process(upload, dataset, self._storage.open(upload))
+        except PermanentError as error:
+            return Outcome(error.state, error.reason, dataset and dataset.name)
+
+    def _check_and_process(self, upload: Upload, dataset: Dataset, source: Source) -> Outcome:
+        report = _Report(self._storage.create(f"{upload.key}.errors.jsonl", upload, source.position, _REPORT_TYPE))
+        result_key = dataset.result_key(upload.key)
+        result = self._storage.create(result_key, upload, source.position, _RESULT_TYPE)
+        check = Check(dataset, _not_empty(source.chunks), report.add)
+        outcome = Outcome(SUCCEEDED, "", dataset.name, first_errors=report.first)
+        try:
+            try:
+                PROCESSORS[dataset.processor].process(check.rows(), result.write, dataset, upload.id)
+            except PermanentError as error:
+                result.abort()
+                outcome.state, outcome.reason = error.state, error.reason
+            outcome.rows_good, outcome.rows_rejected, outcome.rows_blank = check.good, check.rejected, check.blank
+            if outcome.state == SUCCEEDED:
+                outcome.result = result.commit()
+                outcome.reason = f"all {check.good:,} rows are valid"
+                if check.rejected:
+                    outcome.state = PARTIAL
+                    outcome.reason = f"{check.rejected:,} of {check.good + check.rejected:,} rows break the contract"
+            if check.rejected:
+                outcome.error_report = report.commit()
+        except BaseException:
+            result.abort()
+            report.abort()
+            raise
+        return outcome
+
+
+def retry_delay(times: int) -> int:
+    """Seconds to wait after failing for the given time in a row: longer each time, so that an outage is outlived."""
+    return min(_FIRST_DELAY * _DELAY_GROWTH ** (times - 1), _LONGEST_DELAY)
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong, without the text of the file, which an unforeseen exception may well quote."""
+    name = type(error).__name__
+    if isinstance(error, TransientError) or type(error).__module__.startswith("botocore."):
+        return f"{name}: {error}"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{name} in {Path(place.filename).name}, line {place.lineno}"
+
+
+class _Report:
+    """The error report of one upload: JSON lines, and the first few errors kept for the announcement."""
+
+    def __init__(self, writer: ResultWriter) -> None:
+        self._writer = writer
+        self.first: list[RowError] = []
+        self.commit, self.abort = writer.commit, writer.abort
+
+    def add(self, error: RowError) -> None:
+        if len(self.first) < FIRST_ERRORS:
+            self.first.append(error)
+        self._writer.write(json.dumps(error.as_dict(), ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+
+
+def _not_empty(chunks: Iterable[bytes]) -> Iterable[bytes]:
+    empty = True
+    for chunk in chunks:
+        empty = False
+        yield chunk
+    if empty:
+        raise PermanentError(REJECTED, "the file is empty")

@@ -1,0 +1,207 @@
+"""Uploads and results in S3: read once by version, written under the condition that nothing newer is there."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sluice.errors import PermanentError, TransientError
+from sluice.upload import IGNORED, REJECTED, Position, Stored, Upload
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+_KEY_LIMIT = 1024
+_CHUNK = 1024 * 1024
+# A part of a multipart upload is 5 MiB at least and there are 10,000 at most: results up to 156 GiB.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+PART_SIZE = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Source:
+    """An upload opened for reading: its bytes in chunks, and where it stands among the versions of its key."""
+
+    chunks: Iterator[bytes]
+    position: Position
+
+
+class Storage:
+    """The uploads bucket, to read from, and the results bucket, to write to."""
+
+    def __init__(self, s3: Any, results_bucket: str) -> None:
+        self._s3 = s3
+        self._results_bucket = results_bucket
+
+    def open(self, upload: Upload) -> Source:
+        """Opens exactly the version that was uploaded.
+
+        Raises PermanentError (`IGNORED`) where that version is gone. The chunks raise TransientError where fewer
+        bytes arrive than S3 announced: a broken connection must not look like the end of the file.
+        """
+        try:
+            answer = self._s3.get_object(Bucket=upload.bucket, Key=upload.key, VersionId=upload.version_id)
+        except ClientError as error:
+            # Without s3:ListBucket S3 would answer 403 here, which is our fault and not the uploader's.
+            if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion"):
+                raise PermanentError(IGNORED, "this version was deleted before it could be read") from error
+            raise
+        return Source(_chunks(answer), Position(upload.sequencer, answer["LastModified"]))
+
+    def create(self, key: str, upload: Upload, position: Position, content_type: str) -> "ResultWriter":
+        """A new object in the results bucket, visible only once it is committed.
+
+        Raises PermanentError (`REJECTED`) where S3 would refuse the key for its length.
+        """
+        if len(key.encode()) > _KEY_LIMIT:
+            raise PermanentError(REJECTED, f"the key is too long: its result's has more than {_KEY_LIMIT} bytes")
+        return ResultWriter(self._s3, self._results_bucket, key, upload, position, content_type)
+
+
+def _chunks(answer: dict) -> Iterator[bytes]:
+    received = 0
+    for chunk in answer["Body"].iter_chunks(_CHUNK):
+        received += len(chunk)
+        yield chunk
+    if received != answer["ContentLength"]:
+        raise TransientError(f"S3 announced {answer['ContentLength']} bytes and sent {received}")
+
+
+class ResultWriter:
+    """One object of the results bucket: `write` its bytes, then `commit` or `abort`.
+
+    Up to `PART_SIZE` bytes it is one PUT; beyond, a multipart upload, in constant memory. The write is conditional
+    on there being no object of a newer version of the same upload key, so uploads that are processed out of order
+    leave what they would have left in order.
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html)
+    """
+
+    def __init__(self, s3: Any, bucket: str, key: str, upload: Upload, position: Position, content_type: str) -> None:
+        self._s3 = s3
+        self._target = {"Bucket": bucket, "Key": key}
+        self._upload = upload
+        self._position = position
+        self._content_type = content_type
+        self._buffer = bytearray()
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._multipart: str | None = None
+        self._parts: list[dict] = []
+
+    def write(self, data: bytes) -> None:
+        """Adds bytes to the object."""
+        self._buffer += data
+        self._digest.update(data)
+        self._size += len(data)
+        while len(self._buffer) > PART_SIZE:
+            self._send_part(bytes(self._buffer[:PART_SIZE]))
+            del self._buffer[:PART_SIZE]
+
+    def commit(self) -> Stored:
+        """Makes the object visible and says what was stored.
+
+        Raises PermanentError (`IGNORED`) where a newer version of the upload has its object there already, and
+        TransientError where another write of the same key came between.
+        """
+        condition = {"IfNoneMatch": "*"}
+        if self._multipart:
+            # A completed condition that fails would cost the parts: look first.
+            self._send_part(bytes(self._buffer))
+            existing = self._existing()
+            if existing and existing["same"]:
+                self.abort()
+                return existing["stored"]
+            condition = {"IfMatch": existing["etag"]} if existing else condition
+            return self._put(condition)
+        try:
+            return self._put(condition)
+        except _Occupied:
+            existing = self._existing()
+        if existing is None:
+            raise TransientError("the result's key was occupied and is free again")
+        if existing["same"]:
+            return existing["stored"]
+        try:
+            return self._put({"IfMatch": existing["etag"]})
+        except _Occupied as error:
+            raise TransientError("another version of this upload wrote its result at the same moment") from error
+
+    def abort(self) -> None:
+        """Drops what was written; nothing becomes visible."""
+        if self._multipart:
+            self._s3.abort_multipart_upload(**self._target, UploadId=self._multipart)
+            self._multipart = None
+
+    @property
+    def _metadata(self) -> dict[str, str]:
+        """What a later write needs to know of this one: whose it is, where that stands, and what it holds."""
+        return {
+            "upload-id": self._upload.id,
+            "sequencer": self._position.sequencer,
+            "last-modified": self._position.last_modified.isoformat(),
+            "sha256": self._digest.hexdigest(),
+        }
+
+    def _send_part(self, data: bytes) -> None:
+        if not self._multipart:
+            # The digest is not known yet: the parts of a retry are told apart by the upload's identity alone.
+            metadata = {name: value for name, value in self._metadata.items() if name != "sha256"}
+            answer = self._s3.create_multipart_upload(**self._target, ContentType=self._content_type, Metadata=metadata)
+            self._multipart = answer["UploadId"]
+        number = len(self._parts) + 1
+        answer = self._s3.upload_part(**self._target, UploadId=self._multipart, PartNumber=number, Body=data)
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+
+    def _put(self, condition: dict) -> Stored:
+        try:
+            if self._multipart:
+                answer = self._s3.complete_multipart_upload(
+                    **self._target,
+                    UploadId=self._multipart,
+                    MultipartUpload={"Parts": self._parts},
+                    **condition,
+                )
+                self._multipart = None
+            else:
+                answer = self._s3.put_object(
+                    **self._target,
+                    Body=bytes(self._buffer),
+                    ContentType=self._content_type,
+                    Metadata=self._metadata,
+                    **condition,
+                )
+        except ClientError as error:
+            # 412: the condition does not hold. 409: another conditional write was under way. 404: what was to be
+            # matched is gone.
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (404, 409, 412):
+                raise _Occupied(error.response["Error"]["Code"]) from error
+            raise
+        return self._stored(answer.get("VersionId", ""))
+
+    def _existing(self) -> dict | None:
+        """The object at the key: its ETag, and whether it is ours, written by an earlier attempt."""
+        try:
+            answer = self._s3.head_object(**self._target)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                return None
+            raise
+        metadata = answer["Metadata"]
+        if metadata.get("upload-id") == self._upload.id:
+            # The same upload through the same code gives the same bytes; another release may not.
+            same = metadata.get("sha256") == self._digest.hexdigest()
+            return {"same": same, "etag": answer["ETag"], "stored": self._stored(answer.get("VersionId", ""))}
+        if "last-modified" in metadata:
+            theirs = Position(metadata.get("sequencer", ""), datetime.fromisoformat(metadata["last-modified"]))
+            if theirs.is_after(self._position):
+                raise PermanentError(IGNORED, "superseded: a newer version of this file has been processed")
+        return {"same": False, "etag": answer["ETag"]}
+
+    def _stored(self, version_id: str) -> Stored:
+        target = self._target
+        return Stored(target["Bucket"], target["Key"], version_id, self._digest.hexdigest(), self._size)
+
+
+class _Occupied(Exception):
+    """The condition of a write did not hold."""

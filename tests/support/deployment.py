@@ -1,0 +1,101 @@
+"""A deployment in moto: the buckets, table, topic and queues the function works with."""
+
+import json
+from pathlib import Path
+
+import boto3
+
+from sluice.datasets import Catalogue
+from sluice.intake import Intake
+from sluice.ledger import Ledger
+from sluice.notify import Notifier
+from sluice.processors import FIELD_TYPES
+from sluice.storage import Storage
+from sluice.upload import Upload
+
+DATASETS = Path(__file__).parents[2] / "lambda" / "datasets"
+PRICES = "".join(f"ABC,{day:02}-01-2026,{10 + day}.50\n" for day in range(1, 13)).encode()
+
+
+class Clock:
+    """A clock that tests set forward."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Aws:
+    """The buckets, table, topic and queues of a deployment, with everything tests need to look at."""
+
+    def __init__(self) -> None:
+        self.s3 = boto3.client("s3")
+        for bucket in ("uploads", "results"):
+            self.s3.create_bucket(Bucket=bucket)
+            self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        self.dynamodb = boto3.client("dynamodb")
+        self.dynamodb.create_table(
+            TableName="ledger",
+            KeySchema=[
+                {"AttributeName": "upload_key", "KeyType": "HASH"},
+                {"AttributeName": "version_id", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "upload_key", "AttributeType": "S"},
+                {"AttributeName": "version_id", "AttributeType": "S"},
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.sns, self.sqs = boto3.client("sns"), boto3.client("sqs")
+        self.topic = self.sns.create_topic(Name="uploads")["TopicArn"]
+        self.subscriber = self.sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+        self.sns.subscribe(
+            TopicArn=self.topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:subscriber"
+        )
+        self.queue = self.sqs.create_queue(QueueName="intake")["QueueUrl"]
+        self.clock = Clock()
+        self.ledger = Ledger(self.dynamodb, "ledger", self.clock)
+        self.storage = Storage(self.s3, "results")
+        self.notifier = Notifier(self.sns, self.topic)
+        self._sequencer = 0x0055AED6DCD90281E5
+
+    def intake(self, **changes: object) -> Intake:
+        parts = {
+            "catalogue": Catalogue(DATASETS, FIELD_TYPES),
+            "storage": self.storage,
+            "ledger": self.ledger,
+            "notifier": self.notifier,
+            "environment": "test",
+            "max_tries": 3,
+            "max_receives": 8,
+        }
+        return Intake(**{**parts, **changes})
+
+    def upload(self, key: str, body: bytes) -> Upload:
+        self._sequencer += 1
+        answer = self.s3.put_object(Bucket="uploads", Key=key, Body=body)
+        return Upload("uploads", key, answer["VersionId"], len(body), f"{self._sequencer:018X}")
+
+    def result(self, key: str) -> bytes:
+        return self.s3.get_object(Bucket="results", Key=key)["Body"].read()
+
+    def results(self) -> list[str]:
+        return [item["Key"] for item in self.s3.list_objects_v2(Bucket="results").get("Contents", [])]
+
+    def told(self) -> list[dict]:
+        """The notifications since the last call: their JSON document and their attributes."""
+        told = []
+        while messages := self.sqs.receive_message(QueueUrl=self.subscriber, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                body = json.loads(message["Body"])
+                attributes = {name: value["Value"] for name, value in body["MessageAttributes"].items()}
+                told.append({**json.loads(body["Message"]), "attributes": attributes})
+                self.sqs.delete_message(QueueUrl=self.subscriber, ReceiptHandle=message["ReceiptHandle"])
+        return told
+
+    def items(self) -> list[dict]:
+        """The ledger's items, as plain values."""
+        items = self.dynamodb.scan(TableName="ledger")["Items"]
+        return [{name: next(iter(value.values())) for name, value in item.items()} for item in items]

@@ -1,0 +1,102 @@
+"""Descriptors: what they mean, and how wrong ones are refused."""
+
+from pathlib import Path
+
+import pytest
+
+from sluice.contract.descriptor import DescriptorError, load_dataset
+from sluice.datasets import Catalogue
+from sluice.errors import PermanentError
+from sluice.processors import FIELD_TYPES
+
+DATASETS = Path(__file__).parents[4] / "lambda" / "datasets"
+GOOD = """\
+name: staff
+dialect:
+  delimiter: ";"
+schema:
+  fields:
+    - name: id
+      type: integer
+sluice:key: staff/{team}/{name}.csv
+sluice:processor: clean
+sluice:result: clean/{name}-of-{team}.csv
+"""
+
+
+def load(tmp_path: Path, text: str):
+    path = tmp_path / "staff.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_dataset(path, FIELD_TYPES)
+
+
+def test_placeholders_carry_over_to_the_result(tmp_path):
+    dataset = load(tmp_path, GOOD)
+
+    assert dataset.result_key("staff/a {b}/c.d.csv") == "clean/c.d-of-a {b}.csv"
+    assert not dataset.key.fullmatch("staff/a/b/c.csv")
+    assert not dataset.key.fullmatch("staff//c.csv")
+    assert not dataset.key.fullmatch("staff/a/cXcsv")
+    with pytest.raises(ValueError, match="no key of dataset staff"):
+        dataset.result_key("other.csv")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "reason"),
+    [
+        ("name: staff", "name: Staff!", 1, "must be lower-case"),
+        ("dialect:", "dialogue:", 2, "'dialogue' is not one of"),
+        ("delimiter", "delimeter", 3, "'delimeter' is not one of"),
+        ('";"', '";;"', 3, "must be a single character"),
+        ("type: integer", "type: intger", 6, "type 'intger' with format 'default' is not supported"),
+        ("type: integer", "constraints: {unique: true}", 6, "constraint 'unique' is not supported"),
+        ("type: integer", "constraints: {pattern: '('}", 6, "missing ), unterminated subpattern"),
+        ("type: integer", "type: date\n      format: '%d-%m'", 6, "must hold each of %d, %m and %Y once"),
+        ("processor: clean", "processor: cleen", 9, "must be one of clean, forecast"),
+        ("processor: clean", "processor: forecast", 9, "needs fields of the types string, date, number"),
+        ("{team}/{name}.csv", "{name}/{name}.csv", 8, "each used once"),
+        ("-of-{team}", "-of-{town}", 10, "{town} does not occur in sluice:key"),
+        ("sluice:key: staff/{team}/{name}.csv\n", "", 1, "sluice:key is missing"),
+        ("  fields:", "  fields: [", 6, ""),
+    ],
+)
+def test_a_wrong_descriptor_is_refused_with_file_and_line(tmp_path, old, new, line, reason):
+    assert old in GOOD
+
+    with pytest.raises(DescriptorError) as refused:
+        load(tmp_path, GOOD.replace(old, new))
+
+    assert f"staff.yaml:{line}: " in str(refused.value)
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "text", "name: [\n"])
+def test_what_is_no_mapping_is_refused(tmp_path, text):
+    with pytest.raises(DescriptorError):
+        load(tmp_path, text)
+
+
+def test_a_key_belongs_to_one_dataset_or_to_none(tmp_path):
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "b.yaml").write_text(
+        GOOD.replace("name: staff", "name: other").replace("{team}", "sales", 1).replace("-of-{team}", "")
+    )
+    catalogue = Catalogue(tmp_path, FIELD_TYPES)
+
+    assert catalogue.match("staff/ops/x.csv").name == "staff"
+    for key in ("staff/sales/x.csv", "elsewhere/x.csv"):
+        with pytest.raises(PermanentError) as error:
+            catalogue.match(key)
+        assert error.value.state == "IGNORED"
+
+
+def test_a_name_is_used_once(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(GOOD)
+
+    with pytest.raises(DescriptorError, match="another descriptor has the name staff"):
+        Catalogue(tmp_path, FIELD_TYPES)
+
+
+def test_the_datasets_of_this_repository_are_valid():
+    Catalogue(DATASETS, FIELD_TYPES)

@@ -1,0 +1,72 @@
+"""S3 event notifications, as S3 sends them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.events import UnreadableMessageError, parse_message
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("put", ["prices/LSE/ABC.csv"]),
+        ("put-space-and-plus", ["prices/LSE/space and+plus.csv"]),
+        ("put-unicode", ["prices/東京/été 📈.csv"]),
+        ("put-quotes", ['people/O\'Neil "all" %20.csv'.replace("%20", "%25")]),
+        ("put-two-records", ["prices/LSE/ABC.csv", "people/staff.csv"]),
+        ("multipart-completed", ["prices/LSE/large.csv"]),
+        ("folder-marker", ["prices/LSE/"]),
+    ],
+)
+def test_keys_are_decoded(name, keys):
+    uploads = parse_message((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+
+    assert [upload.key for upload in uploads] == keys
+    assert all(upload.bucket == "uploads-example" and upload.version_id and upload.sequencer for upload in uploads)
+
+
+def test_identity_is_bucket_key_and_version(event):
+    [upload] = parse_message(json.dumps(event("put")))
+    [other] = parse_message(json.dumps(event("unversioned")))
+
+    assert (upload.version_id, upload.size, upload.sequencer) == (
+        "096fKKXTRTtl3on89fVO.nfljtsv6qko",
+        301,
+        "0055AED6DCD90281E5",
+    )
+    assert other.version_id == "null"
+    assert upload.id != other.id
+
+
+def test_the_test_event_names_no_object(event):
+    [upload] = parse_message(json.dumps(event("test-event")))
+
+    assert (upload.bucket, upload.key, upload.version_id) == ("uploads-example", "", "s3:TestEvent")
+
+
+@pytest.mark.parametrize("name", ["removed", "eventbridge", "queue-message"])
+def test_events_of_another_kind_are_unreadable(event, name):
+    with pytest.raises(UnreadableMessageError, match="no S3 event notification"):
+        parse_message(json.dumps(event(name)))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["Records", "s3", "object", "key", "Event"]), inner)
+    ),
+)
+
+
+@given(st.text() | JSON.map(json.dumps))
+def test_whatever_is_no_notification_is_unreadable_and_nothing_else(body):
+    try:
+        assert parse_message(body) == []
+    except UnreadableMessageError:
+        pass

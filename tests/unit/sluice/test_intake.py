@@ -1,0 +1,276 @@
+"""The rules of one upload: states, attempts, order, announcements."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from support.deployment import PRICES
+
+from sluice.contract import check
+from sluice.errors import Retry
+from sluice.processors import PROCESSORS, Processor
+from sluice.upload import Outcome
+
+
+def accept(intake, upload, receives=1, remaining=300.0):
+    return intake.accept(upload, receives=receives, remaining=remaining)
+
+
+def test_a_good_file_succeeds_and_everyone_is_told_once(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+
+    outcome = accept(aws.intake(), upload)
+
+    assert (outcome.state, outcome.rows_good, outcome.rows_rejected) == ("SUCCEEDED", 12, 0)
+    assert aws.results() == ["prices/LSE/ABC_predicted.csv"]
+    assert len(aws.result("prices/LSE/ABC_predicted.csv").splitlines()) == 3
+    [item] = aws.items()
+    assert (item["state"], item["attempt"], item["upload_key"]) == ("SUCCEEDED", "1", "uploads/prices/LSE/ABC.csv")
+    [told] = aws.told()
+    assert told["state"] == "SUCCEEDED"
+    assert told["result"] == "s3://results/prices/LSE/ABC_predicted.csv"
+    assert told["attributes"] == {"dataset": "prices", "state": "SUCCEEDED", "environment": "test"}
+    assert (told["upload_id"], told["attempt"]) == (upload.id, 1)
+
+
+def test_bad_rows_are_reported_and_the_others_processed(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES + b"ABC,2026-01-13,abc\n")
+
+    outcome = accept(aws.intake(), upload)
+
+    assert (outcome.state, outcome.rows_good, outcome.rows_rejected) == ("PARTIAL", 12, 1)
+    report = [json.loads(line) for line in aws.result("prices/LSE/ABC.csv.errors.jsonl").splitlines()]
+    assert [(error["row"], error["field"], error["error"], error["text"]) for error in report] == [
+        (13, "date", "type-error", "2026-01-13"),
+        (13, "price", "type-error", "abc"),
+    ]
+    [told] = aws.told()
+    assert told["error_report"] == "s3://results/prices/LSE/ABC.csv.errors.jsonl"
+    assert [error["row"] for error in told["first_errors"]] == [13, 13]
+    assert "abc" not in json.dumps(told), "the offending text stays in the report"
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "state", "reason"),
+    [
+        ("prices/LSE/ABC.csv", b"", "REJECTED", "the file is empty"),
+        ("prices/LSE/ABC.csv", b"\n\n", "REJECTED", "needs 10 valid rows, the file has 0"),
+        ("prices/LSE/ABC.csv", PRICES[:84], "REJECTED", "needs 10 valid rows, the file has 4"),
+        ("prices/LSE/ABC.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "REJECTED", "not text"),
+        ("prices/LSE/ABC.csv", PRICES.decode().encode("utf-16"), "REJECTED", "UTF-16"),
+        ("people/staff.csv", b"id,email\n", "REJECTED", "no row is valid"),
+        ("people/staff.csv", b"id;email\n1;a@b.org\n", "REJECTED", "header must be id,email; it has 1 cells"),
+        (
+            "people/staff.csv",
+            b"1,a@b.org\n2,c@d.org\n",
+            "REJECTED",
+            "line 1: the header must be id,email; cell 1 and 2",
+        ),
+        ("prices/LSE/", b"", "IGNORED", "a folder marker"),
+        ("holiday/photo.jpg", b"\xff\xd8", "IGNORED", "no dataset"),
+        ("prices/ABC.csv", PRICES, "IGNORED", "no dataset"),
+        (f"people/{'x' * 1013}.csv", b"id,email\n1,a@b.org\n", "REJECTED", "key is too long"),
+    ],
+)
+def test_what_cannot_be_processed_ends_in_one_state_with_its_reason(aws, key, body, state, reason):
+    outcome = accept(aws.intake(), aws.upload(key, body))
+
+    assert outcome.state == state
+    assert reason in outcome.reason
+    [item], [told] = aws.items(), aws.told()
+    assert item["state"] == told["state"] == state
+    assert item["reason"] == told["reason"] == outcome.reason
+    assert not [key for key in aws.results() if not key.endswith(".errors.jsonl")]
+
+
+def test_a_deleted_version_is_ignored_but_a_delete_marker_is_no_obstacle(aws):
+    gone, marked = aws.upload("prices/LSE/A.csv", PRICES), aws.upload("prices/LSE/B.csv", PRICES)
+    aws.s3.delete_object(Bucket="uploads", Key=gone.key, VersionId=gone.version_id)
+    aws.s3.delete_object(Bucket="uploads", Key=marked.key)
+
+    assert accept(aws.intake(), gone).state == "IGNORED"
+    assert accept(aws.intake(), marked).state == "SUCCEEDED"
+
+
+def test_a_duplicate_changes_nothing(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    accept(aws.intake(), upload)
+    before = aws.items()
+    aws.told()
+
+    assert accept(aws.intake(), upload) is None
+
+    assert aws.items() == before
+    assert aws.told() == []
+
+
+def test_an_older_version_that_comes_late_leaves_the_newer_result(aws):
+    old, new = aws.upload("prices/LSE/ABC.csv", PRICES), aws.upload("prices/LSE/ABC.csv", PRICES[21:])
+    intake = aws.intake()
+    accept(intake, new)
+    newest = aws.result("prices/LSE/ABC_predicted.csv")
+
+    outcome = accept(intake, old)
+
+    assert outcome.state == "IGNORED"
+    assert "superseded" in outcome.reason
+    assert aws.result("prices/LSE/ABC_predicted.csv") == newest
+
+
+def test_a_newer_version_replaces_the_older_result(aws):
+    old, new = aws.upload("prices/LSE/ABC.csv", PRICES), aws.upload("prices/LSE/ABC.csv", PRICES[21:])
+    intake = aws.intake()
+
+    assert [accept(intake, old).state, accept(intake, new).state] == ["SUCCEEDED", "SUCCEEDED"]
+
+    assert aws.s3.head_object(Bucket="results", Key="prices/LSE/ABC_predicted.csv")["Metadata"]["upload-id"] == new.id
+
+
+class Failing:
+    """An adapter, one of whose calls fails a number of times before or after doing its work."""
+
+    def __init__(self, inner, method, times, *, after=False, error=None):
+        self._inner, self._method, self.left, self._after = inner, method, times, after
+        self._error = error or ClientError({"Error": {"Code": "InternalError", "Message": "no"}}, method)
+
+    def __getattr__(self, name):
+        real = getattr(self._inner, name)
+        if name != self._method:
+            return real
+
+        def call(*args, **kwargs):
+            if self.left:
+                self.left -= 1
+                if self._after:
+                    real(*args, **kwargs)
+                raise self._error
+            return real(*args, **kwargs)
+
+        return call
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("adapter", "method"), [("storage", "open"), ("notifier", "publish"), ("ledger", "finish")])
+def test_a_transient_failure_is_retried_and_then_succeeds(aws, adapter, method, after):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    intake = aws.intake(**{adapter: Failing(getattr(aws, adapter), method, 1, after=after)})
+
+    with pytest.raises(Retry) as retry:
+        accept(intake, upload)
+    second = accept(intake, upload, receives=2)
+
+    assert retry.value.delay == 10
+    [item] = aws.items()
+    assert item["state"] == "SUCCEEDED"
+    if (adapter, after) == ("ledger", True):
+        assert second is None, "the final state was written before the failure"
+    told = {(message["attempt"], message["state"]) for message in aws.told()}
+    assert {state for _, state in told} == {"SUCCEEDED"}
+
+
+def test_spent_attempts_end_in_failed_which_is_final_until_redriven(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    intake = aws.intake(storage=Failing(aws.storage, "open", 3))
+
+    delays = []
+    for receives in range(1, 6):
+        with pytest.raises(Retry) as retry:
+            accept(intake, upload, receives)
+        delays.append(retry.value.delay)
+
+    assert delays == [10, 30, 0, 0, 0], "two waits, then straight to the dead-letter queue"
+    [told] = aws.told()
+    assert (told["state"], told["attempt"]) == ("FAILED", 3)
+    assert "InternalError" in told["reason"]
+    [item] = aws.items()
+    assert item["state"] == "FAILED"
+
+    assert accept(intake, upload, receives=1).state == "SUCCEEDED", "a redriven message starts to count anew"
+    [told], [item] = aws.told(), aws.items()
+    assert (told["state"], told["attempt"]) == ("SUCCEEDED", 4)
+    assert item["state"] == "SUCCEEDED"
+
+
+def test_the_last_receipt_is_the_last_chance(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+
+    with pytest.raises(Retry):
+        accept(aws.intake(storage=Failing(aws.storage, "open", 1)), upload, receives=8)
+
+    assert [told["state"] for told in aws.told()] == ["FAILED"]
+
+
+def test_a_second_delivery_waits_while_the_first_is_at_work(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    aws.ledger.claim(upload, lease=330, max_tries=3, redriven=True)
+
+    with pytest.raises(Retry, match="at work"):
+        accept(aws.intake(), upload)
+
+    assert aws.told() == []
+
+
+def test_a_killed_attempt_is_taken_over_when_its_lease_has_passed(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    killed = aws.ledger.claim(upload, lease=330, max_tries=3, redriven=True)
+    aws.clock.now += 331
+
+    assert accept(aws.intake(), upload, receives=2).state == "SUCCEEDED"
+
+    assert not aws.ledger.finish(upload, killed.attempt, Outcome("FAILED", "")), "the late first attempt is fenced off"
+    [item] = aws.items()
+    assert (item["state"], item["attempt"]) == ("SUCCEEDED", "2")
+
+
+def test_an_upload_that_kills_its_function_every_time_ends_in_failed(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    for _ in range(3):
+        aws.ledger.claim(upload, lease=330, max_tries=3, redriven=False)
+        aws.clock.now += 331
+
+    with pytest.raises(Retry):
+        accept(aws.intake(), upload, receives=4)
+
+    [told], [item] = aws.told(), aws.items()
+    assert told["state"] == item["state"] == "FAILED"
+    assert "killed" in told["reason"]
+
+
+def test_an_unforeseen_error_names_its_place_but_no_text_of_the_file(aws, monkeypatch):
+    def crash(rows, write, dataset, seed):
+        int("4111 1111 1111 1111")
+
+    monkeypatch.setitem(PROCESSORS, "forecast", Processor(crash, None))
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+
+    with pytest.raises(Retry) as retry:
+        accept(aws.intake(), upload)
+
+    assert "ValueError in test_intake.py" in str(retry.value)
+    assert "4111" not in str(retry.value)
+    assert "4111" not in json.dumps(aws.items())
+
+
+def test_a_retry_writes_the_same_bytes(aws):
+    days = [(day, month) for month in range(1, 13) for day in range(1, 29)]
+    body = b"".join(b"ABC,%02d-%02d-2026,%d.25\n" % (day, month, day * month) for day, month in days)
+    upload = aws.upload("prices/LSE/ABC.csv", body)
+    intake = aws.intake(ledger=Failing(aws.ledger, "finish", 1))
+    with pytest.raises(Retry):
+        accept(intake, upload)
+    first = aws.s3.head_object(Bucket="results", Key="prices/LSE/ABC_predicted.csv")
+
+    accept(intake, upload, receives=2)
+
+    again = aws.s3.head_object(Bucket="results", Key="prices/LSE/ABC_predicted.csv")
+    assert (again["ETag"], again["VersionId"]) == (first["ETag"], first["VersionId"]), "not even written again"
+
+
+def test_lines_that_do_not_add_up_fail_instead_of_succeeding(aws, monkeypatch):
+    real = check.read_records
+    monkeypatch.setattr(check, "read_records", lambda lines, dialect: list(real(lines, dialect))[:-1])
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+
+    with pytest.raises(Retry, match="12 lines were read but 11 accounted for"):
+        accept(aws.intake(), upload)

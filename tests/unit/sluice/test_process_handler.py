@@ -1,0 +1,115 @@
+"""The handler: a batch of queue messages in, the messages that must come back out."""
+
+import copy
+import importlib
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from support.deployment import PRICES
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+
+class Context:
+    function_name = "process"
+    memory_limit_in_mb = 1024
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:process"
+    aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 300_000
+
+
+@pytest.fixture
+def log() -> io.StringIO:
+    """What the function logs."""
+    return io.StringIO()
+
+
+@pytest.fixture
+def process(aws, log, monkeypatch):
+    """The handler on a queue of real messages: call it with bodies, get the bodies that came back and their delays."""
+    settings = {
+        "LEDGER_TABLE": "ledger",
+        "RESULTS_BUCKET": "results",
+        "TOPIC_ARN": aws.topic,
+        "QUEUE_URL": aws.queue,
+        "ENVIRONMENT": "test",
+        "MAX_ATTEMPTS": "3",
+        "MAX_RECEIVES": "8",
+        "POWERTOOLS_SERVICE_NAME": "process",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    sys.modules.pop("sluice.handlers.process", None)
+    module = importlib.import_module("sluice.handlers.process")
+    monkeypatch.setattr(module.logger.registered_handler, "stream", log)
+    delays: dict[str, int] = {}
+    monkeypatch.setattr(module, "_come_back", lambda record, delay: delays.update({record.message_id: delay}))
+
+    def call(*bodies: str) -> dict[int, int]:
+        delays.clear()
+        template = json.loads((EVENTS / "queue-message.json").read_text())["Records"][0]
+        records = []
+        for number, body in enumerate(bodies):
+            record = copy.deepcopy(template)
+            record.update(messageId=str(number), body=body)
+            records.append(record)
+        answer = module.handler({"Records": records}, Context())
+        failed = [item["itemIdentifier"] for item in answer["batchItemFailures"]]
+        assert failed == list(delays)
+        return {int(number): delay for number, delay in delays.items()}
+
+    return call
+
+
+def notification(upload) -> str:
+    event = json.loads((EVENTS / "put.json").read_text())
+    event["Records"][0]["s3"]["bucket"]["name"] = upload.bucket
+    event["Records"][0]["s3"]["object"].update(
+        key=upload.key, versionId=upload.version_id, sequencer=upload.sequencer, size=upload.size
+    )
+    return json.dumps(event)
+
+
+def test_one_poison_message_in_ten_comes_back_alone(aws, process):
+    uploads = [aws.upload(f"prices/LSE/{n}.csv", PRICES) for n in range(9)]
+    bodies = [notification(upload) for upload in uploads]
+
+    assert process(*bodies[:4], "poison", *bodies[4:]) == {4: 0}
+
+    assert sorted(item["state"] for item in aws.items()) == ["SUCCEEDED"] * 9
+    assert len(aws.told()) == 9
+
+
+def test_a_batch_of_nothing_but_poison_is_no_error_of_the_function(process):
+    assert process("poison", "{}") == {0: 0, 1: 0}
+
+
+def test_the_test_event_is_noted_and_not_announced(aws, process):
+    body = (EVENTS / "test-event.json").read_text()
+
+    assert process(body, body) == {}
+
+    [item] = aws.items()
+    assert (item["upload_key"], item["version_id"], item["state"]) == ("uploads-example/", "s3:TestEvent", "IGNORED")
+    assert aws.told() == []
+
+
+def test_what_cannot_be_accounted_for_comes_back_later(aws, process):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    aws.dynamodb.delete_table(TableName="ledger")
+
+    assert process(notification(upload)) == {0: 10}
+
+
+def test_logs_name_the_upload_and_never_its_rows(aws, process, log):
+    process(notification(aws.upload("people/staff.csv", b"id,email\n1,ann@example.org\nx,bob@example.org\n")))
+
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    [concluded] = [line for line in lines if line["message"] == "upload concluded"]
+    assert (concluded["key"], concluded["state"], concluded["rows_rejected"]) == ("people/staff.csv", "PARTIAL", 1)
+    assert "example.org" not in json.dumps(lines)
