@@ -104,28 +104,20 @@ class ResultWriter:
         Raises PermanentError (`IGNORED`) where a newer version of the upload has its object there already, and
         TransientError where another write of the same key came between.
         """
-        condition = {"IfNoneMatch": "*"}
         if self._multipart:
-            # A completed condition that fails would cost the parts: look first.
+            # A completion whose condition fails may cost the parts: look first.
             self._send_part(bytes(self._buffer))
             existing = self._existing()
-            if existing and existing["same"]:
-                self.abort()
-                return existing["stored"]
-            condition = {"IfMatch": existing["etag"]} if existing else condition
-            return self._put(condition)
+            return self._put_or_fail({"IfMatch": existing["etag"]} if existing else {"IfNoneMatch": "*"})
         try:
-            return self._put(condition)
+            return self._put({"IfNoneMatch": "*"})
         except _Occupied:
             existing = self._existing()
         if existing is None:
             raise TransientError("the result's key was occupied and is free again")
         if existing["same"]:
-            return existing["stored"]
-        try:
-            return self._put({"IfMatch": existing["etag"]})
-        except _Occupied as error:
-            raise TransientError("another version of this upload wrote its result at the same moment") from error
+            return self._stored(existing["version_id"])
+        return self._put_or_fail({"IfMatch": existing["etag"]})
 
     def abort(self) -> None:
         """Drops what was written; nothing becomes visible."""
@@ -145,7 +137,7 @@ class ResultWriter:
 
     def _send_part(self, data: bytes) -> None:
         if not self._multipart:
-            # The digest is not known yet: the parts of a retry are told apart by the upload's identity alone.
+            # The digest is not known yet: a retry in parts writes the same bytes again.
             metadata = {name: value for name, value in self._metadata.items() if name != "sha256"}
             answer = self._s3.create_multipart_upload(**self._target, ContentType=self._content_type, Metadata=metadata)
             self._multipart = answer["UploadId"]
@@ -179,8 +171,17 @@ class ResultWriter:
             raise
         return self._stored(answer.get("VersionId", ""))
 
+    def _put_or_fail(self, condition: dict) -> Stored:
+        try:
+            return self._put(condition)
+        except _Occupied as error:
+            raise TransientError("another version of this upload wrote its result at the same moment") from error
+
     def _existing(self) -> dict | None:
-        """The object at the key: its ETag, and whether it is ours, written by an earlier attempt."""
+        """The object at the key: its ETag and version, and whether an earlier attempt wrote these very bytes.
+
+        Raises PermanentError (`IGNORED`) where it belongs to a newer version of the upload.
+        """
         try:
             answer = self._s3.head_object(**self._target)
         except ClientError as error:
@@ -188,15 +189,17 @@ class ResultWriter:
                 return None
             raise
         metadata = answer["Metadata"]
-        if metadata.get("upload-id") == self._upload.id:
-            # The same upload through the same code gives the same bytes; another release may not.
-            same = metadata.get("sha256") == self._digest.hexdigest()
-            return {"same": same, "etag": answer["ETag"], "stored": self._stored(answer.get("VersionId", ""))}
-        if "last-modified" in metadata:
+        ours = metadata.get("upload-id") == self._upload.id
+        if not ours and "last-modified" in metadata:
             theirs = Position(metadata.get("sequencer", ""), datetime.fromisoformat(metadata["last-modified"]))
             if theirs.is_after(self._position):
                 raise PermanentError(IGNORED, "superseded: a newer version of this file has been processed")
-        return {"same": False, "etag": answer["ETag"]}
+        return {
+            "etag": answer["ETag"],
+            "version_id": answer.get("VersionId", ""),
+            # The same upload through the same code gives the same bytes; another release may not.
+            "same": ours and metadata.get("sha256") == self._digest.hexdigest(),
+        }
 
     def _stored(self, version_id: str) -> Stored:
         target = self._target

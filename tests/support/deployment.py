@@ -1,5 +1,6 @@
 """A deployment in moto: the buckets, table, topic and queues the function works with."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -17,6 +18,12 @@ DATASETS = Path(__file__).parents[2] / "lambda" / "datasets"
 PRICES = "".join(f"ABC,{day:02}-01-2026,{10 + day}.50\n" for day in range(1, 13)).encode()
 
 
+@functools.cache
+def _client(service: str):
+    """A client, made once: making one takes longer than most tests."""
+    return boto3.client(service)
+
+
 class Clock:
     """A clock that tests set forward."""
 
@@ -31,11 +38,10 @@ class Aws:
     """The buckets, table, topic and queues of a deployment, with everything tests need to look at."""
 
     def __init__(self) -> None:
-        self.s3 = boto3.client("s3")
+        self.s3, self.dynamodb, self.sns, self.sqs = map(_client, ("s3", "dynamodb", "sns", "sqs"))
         for bucket in ("uploads", "results"):
             self.s3.create_bucket(Bucket=bucket)
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        self.dynamodb = boto3.client("dynamodb")
         self.dynamodb.create_table(
             TableName="ledger",
             KeySchema=[
@@ -48,7 +54,6 @@ class Aws:
             ],
             BillingMode="PAY_PER_REQUEST",
         )
-        self.sns, self.sqs = boto3.client("sns"), boto3.client("sqs")
         self.topic = self.sns.create_topic(Name="uploads")["TopicArn"]
         self.subscriber = self.sqs.create_queue(QueueName="subscriber")["QueueUrl"]
         self.sns.subscribe(

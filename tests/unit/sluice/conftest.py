@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from moto import mock_aws
+
 from support.deployment import Aws
 
 EVENTS = Path(__file__).parents[2] / "events"

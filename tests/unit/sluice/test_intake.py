@@ -5,12 +5,11 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from support.deployment import PRICES
-
 from sluice.contract import check
 from sluice.errors import Retry
 from sluice.processors import PROCESSORS, Processor
 from sluice.upload import Outcome
+from support.deployment import PRICES
 
 
 def accept(intake, upload, receives=1, remaining=300.0):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support.deployment import PRICES
 
 EVENTS = Path(__file__).parents[2] / "events"

@@ -1,0 +1,47 @@
+"""Looking into, and reaching into, a deployment in the local cloud."""
+
+import json
+import time
+from urllib.parse import quote_plus
+
+
+def items(deployment) -> dict[tuple[str, str], dict]:
+    """The ledger by (key, version id)."""
+    table = deployment.outputs()["LedgerTable"]
+    bucket = deployment.outputs()["UploadsBucket"]
+    pages = deployment.cloud.client("dynamodb").get_paginator("scan").paginate(TableName=table)
+    plain = [
+        {name: next(iter(value.values())) for name, value in item.items()} for page in pages for item in page["Items"]
+    ]
+    return {(item["upload_key"].removeprefix(f"{bucket}/"), item["version_id"]): item for item in plain}
+
+
+def until(condition, seconds: float = 30):
+    """Waits until the condition gives something, and returns it."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+    return found
+
+
+def notification(deployment, key: str, version: str, sequencer: str = "00A0") -> str:
+    """The body S3 would send for an object version."""
+    bucket = deployment.outputs()["UploadsBucket"]
+    item = {"key": quote_plus(key, safe="/"), "size": 1, "versionId": version, "sequencer": sequencer}
+    record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": item}}
+    return json.dumps({"Records": [record]})
+
+
+def send(deployment, *bodies: str) -> None:
+    queue = deployment.outputs()["IntakeQueueUrl"]
+    entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+    assert not deployment.cloud.client("sqs").send_message_batch(QueueUrl=queue, Entries=entries).get("Failed")
+
+
+def counts(deployment, output: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = deployment.cloud.client("sqs").get_queue_attributes(
+        QueueUrl=deployment.outputs()[output], AttributeNames=names
+    )
+    return sum(int(answer["Attributes"][name]) for name in names)
