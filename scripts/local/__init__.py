@@ -1,0 +1,1 @@
+"""The local stand-ins for AWS that the demo and the tests run against."""

@@ -1,0 +1,161 @@
+"""IAM: what was decided, who is who, and what counts as TLS."""
+
+import contextvars
+import dataclasses
+import json
+import threading
+from pathlib import Path
+
+from ministack import app
+from ministack.core import iam_actions, iam_evaluator, responses, router
+from ministack.services import s3, sts
+
+from local.patches import rewrite
+
+
+def iam_decisions(folder: Path) -> None:
+    """Every decision for a role or a user is a line of <folder>/iam.jsonl.
+
+    Stock: a decision is not recorded anywhere.
+    AWS: CloudTrail records the calls a role makes; IAM Access Analyzer writes a policy
+    from them.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-policy-generation.html
+    All callers of `enforce` import it when they call it, so they find this one.
+    """
+    decide = iam_evaluator.enforce
+    lock = threading.Lock()
+    record = (folder / "iam.jsonl").open("a", encoding="utf-8", buffering=1)
+
+    def enforce(access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
+        denied = decide(access_key_id, iam_action, service, region, resource_arn, service_context)
+        if isinstance(denied, iam_evaluator.AuthError):
+            return denied
+        account = responses._account_from_sts_session(access_key_id) or responses.get_account_id()
+        caller = iam_evaluator.resolve_credential(access_key_id or "", account)
+        if isinstance(caller, iam_evaluator.ResolvedCredential) and caller.principal_type != "Root":
+            line = json.dumps({
+                "principal": caller.principal_arn,
+                "role": iam_evaluator._role_name_from_assumed_arn(caller.principal_arn)
+                if caller.principal_type == "AssumedRole" else None,
+                "action": iam_action,
+                "resource": resource_arn,
+                "decision": denied.decision if denied else "Allow",
+            })
+            with lock:
+                record.write(line + "\n")
+        return denied
+
+    iam_evaluator.enforce = enforce
+
+
+def tls_on_loopback(folder: Path) -> None:
+    """aws:SecureTransport is true, as behind a load balancer that ends TLS.
+
+    Stock: a call over plain http is insecure unless it has X-Forwarded-Proto: https, so a
+    bucket policy that denies insecure transport denies every client of the local cloud.
+    AWS: the SDKs call over TLS.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    The local cloud listens on the loopback interface only: nothing to encrypt there, and
+    no certificates to hand to clients and functions.
+    """
+    pin = app.pin_request_origin
+    app.pin_request_origin = lambda client, secure: pin(client, True)
+
+
+def missing_object_denied(folder: Path) -> None:
+    """Only who may list a bucket learns that an object is not in it.
+
+    Stock: reading a missing object or version answers 404 to every reader.
+    AWS: 404 with s3:ListBucket on the bucket, 403 (Access Denied) without it.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    stock = s3.handle_request
+
+    async def handle_request(method, path, headers, body, query_params):
+        response = await stock(method, path, headers, body, query_params)
+        bucket, _, key = path.lstrip("/").partition("/")
+        if response[0] != 404 or not key or s3._bucket_owner_account(bucket) is None:
+            return response
+        action = iam_actions.extract_iam_action("s3", method, path, headers, body, query_params)
+        if action not in ("s3:GetObject", "s3:GetObjectVersion"):
+            return response
+        denied = iam_evaluator.enforce(
+            router.extract_access_key_id(headers, query_params), "s3:ListBucket", "s3",
+            responses.get_region(), f"arn:aws:s3:::{bucket}")
+        return s3._error("AccessDenied", "Access Denied", 403) if denied else response
+
+    s3.handle_request = handle_request
+
+
+def service_trust(folder: Path) -> None:
+    """A service can assume a role, under the conditions of the role's trust policy.
+
+    Stock: the account's root passes for any service, but a condition on aws:SourceArn or
+    aws:SourceAccount is never met.
+    AWS: the service itself asks, and brings both keys, against the confused deputy.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+    Here a call of AssumeRole with the header X-Calling-Service is that service's, for the
+    resource that X-Source-Arn names; `Cloud.assume` sends them.
+    """
+    request: contextvars.ContextVar[dict | None] = contextvars.ContextVar("request_headers", default=None)
+    stock_request, stock_trust = sts.handle_request, iam_evaluator.evaluate_trust_policy
+
+    async def handle_request(method, path, headers, body, query_params):
+        request.set(headers)
+        return await stock_request(method, path, headers, body, query_params)
+
+    def evaluate_trust_policy(trust_doc, caller_arn, ctx=None):
+        headers = request.get() or {}
+        service = headers.get("x-calling-service")
+        if not service:
+            return stock_trust(trust_doc, caller_arn, ctx)
+        source = {"aws:sourcearn": headers.get("x-source-arn"),
+                  "aws:sourceaccount": responses.get_account_id()}
+        ctx = dataclasses.replace(ctx, principal_arn="", principal_type="Service",
+                                  service_context={**ctx.service_context, **source})
+        return iam_evaluator.evaluate_resource_policy(trust_doc, ctx, service=service).decision == "Allow"
+
+    sts.handle_request = handle_request
+    iam_evaluator.evaluate_trust_policy = evaluate_trust_policy
+
+
+def root_signature(folder: Path) -> None:
+    """The account's root has to sign with its secret, as everybody else.
+
+    Stock: a call with a twelve-digit access key, or with the key "test", is the root's,
+    whatever its signature.
+    AWS: every signature is checked.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+    Without this any user of the machine could run code as ours, in a function.
+    """
+    rewrite(
+        iam_evaluator.pin_signed_request,
+        ("if sigv2 and claimed and not _is_root_key(claimed) and not", "if sigv2 and claimed and not"),
+        ("if not authorization and claimed and not _is_root_key(claimed) and", "if not authorization and claimed and"),
+        ("authorization, query_params) and not (\n            claimed and _is_root_key(claimed)) and not",
+         "authorization, query_params) and not"),
+        ("if not (verifiable or names_no_key) or (access_key_id and _is_root_key(access_key_id)):",
+         "if not (verifiable or names_no_key):"),
+    )
+    app.pin_signed_request = iam_evaluator.pin_signed_request
+
+
+def no_side_doors(folder: Path) -> None:
+    """ministack's own addresses answer nobody, but for those that its services hand out.
+
+    Stock: anybody may empty the cloud, set it up otherwise or read its queues without
+    credentials, under /_ministack/.
+    AWS: there is no such thing.
+    """
+    handed_out = ("/_ministack/health", "/_ministack/lambda-", "/_ministack/cfn-")
+    stock = app._handle_pre_body_request
+
+    async def handle(method, path, headers, query_params, request_id):
+        if path.startswith("/_ministack/") and not path.startswith(handed_out):
+            return 404, {"Content-Type": "text/plain"}, b"not found"
+        return await stock(method, path, headers, query_params, request_id)
+
+    app._handle_pre_body_request = handle
+
+
+PATCHES = (iam_decisions, tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors)

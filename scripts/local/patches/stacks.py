@@ -1,0 +1,145 @@
+"""CloudFormation: nested stacks that update, roll back and go as they do on AWS."""
+
+from pathlib import Path
+
+from ministack.services.cloudformation import _stacks, provisioners, stacks
+
+from local.patches import rewrite
+
+
+def _rewrite_handler(name: str, *changes: tuple[str, str]) -> None:
+    """`rewrite` a resource type's handler, also where the table of handlers refers to it."""
+    stock = getattr(provisioners, name)
+    rewrite(stock, *changes)
+    for handler in provisioners._RESOURCE_HANDLERS.values():
+        handler.update({operation: getattr(provisioners, name)
+                        for operation, function in handler.items() if function is stock})
+
+
+def nested_attributes(folder: Path) -> None:
+    """GetAtt of a resource that an update of its nested stack leaves alone.
+
+    Stock: `_update_resource` returns no attributes for an unchanged resource unless the
+    caller hands it the old ones; the nested stack does not, so a GetAtt of that resource
+    fails the update with "Requested attribute Arn does not exist".
+    AWS: Fn::GetAtt returns the attribute of the resource whether or not it was updated.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-getatt.html
+    """
+    rewrite(provisioners._cfn_nested_stack_deploy, (
+        "old_tagged, new_tagged, child_name, child_logical_id,\n                    )",
+        "old_tagged, new_tagged, child_name, child_logical_id,\n"
+        "                        prev.get('Attributes', {}),\n                    )",
+    ))
+
+
+def nested_names(folder: Path) -> None:
+    """Generated names in a nested stack stay the same when it is updated.
+
+    Stock: creating a bucket without a name draws a seed that the resources created after
+    it in the same nested stack have in their names as well, but it is not recorded; their
+    next update computes another name and replaces them.
+    AWS: a generated name belongs to the resource for its life; only a replacement gets a
+    new one.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html
+    """
+    provisioners._provision_keeping_seed = stacks._provision_keeping_seed
+    rewrite(provisioners._cfn_nested_stack_deploy, (
+        "physical_id, attrs = _provision_resource(\n"
+        "                    resource_type, child_logical_id, new_tagged, child_name,\n"
+        "                )",
+        "(physical_id, attrs), name_seed = _provision_keeping_seed(\n"
+        "                    resource_type, child_logical_id, new_tagged, child_name,\n"
+        "                )",
+    ))
+
+
+def nested_create_rollback(folder: Path) -> None:
+    """A nested stack whose creation fails leaves nothing behind.
+
+    Stock: the resources that were created before the failure stay for ever, and so does
+    the child, in CREATE_FAILED or CREATE_IN_PROGRESS.
+    AWS: the nested stack rolls back, and its parent deletes it.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-failure-options.html
+    """
+    deploy = provisioners._cfn_nested_stack_deploy
+
+    def deploy_or_remove(logical_id, props, parent_stack_name, *,
+                         previous_physical_id=None, previous_props=None):
+        before = set(_stacks)
+        try:
+            return deploy(logical_id, props, parent_stack_name,
+                          previous_physical_id=previous_physical_id, previous_props=previous_props)
+        except Exception:
+            for name in set(_stacks) - before:
+                if previous_physical_id is None and _stacks[name].get("_parent_stack_name") == parent_stack_name:
+                    _stacks[name]["StackStatus"] = "ROLLBACK_IN_PROGRESS"
+                    provisioners._cfn_nested_stack_delete(name, props)
+            raise
+
+    provisioners._cfn_nested_stack_deploy = deploy_or_remove
+
+
+def nested_retain(folder: Path) -> None:
+    """DeletionPolicy counts in a nested stack that is deleted.
+
+    Stock: deleting a nested stack deletes every resource in it.
+    AWS: Retain keeps the resource; RetainExceptOnCreate too, except when the operation
+    that created it is rolled back.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+    """
+    def retains(child: dict, logical_id: str) -> bool:
+        template = child.get("_template") or {}
+        policy = stacks._resource_policy(
+            template.get("Resources", {}).get(logical_id), "DeletionPolicy", child["_resources"],
+            child.get("_resolved_params", {}), child.get("_conditions", {}),
+            template.get("Mappings", {}), child["StackName"], child["StackId"])
+        family = [child]
+        while (parent := family[-1].get("_parent_stack_name")) in _stacks:
+            family.append(_stacks[parent])
+        rolls_back = any("ROLLBACK" in stack["StackStatus"] for stack in family)
+        if policy != "Retain" and not (policy == "RetainExceptOnCreate" and not rolls_back):
+            return False
+        resource = child["_resources"][logical_id]
+        stacks._add_event(child["StackId"], child["StackName"], logical_id, resource["ResourceType"],
+                          "DELETE_SKIPPED", physical_id=resource["PhysicalResourceId"])
+        return True
+
+    provisioners._nested_retains = retains
+    _rewrite_handler("_cfn_nested_stack_delete", (
+        "        if not res:\n            continue\n",
+        "        if not res or _nested_retains(child_stack, child_logical_id):\n            continue\n",
+    ))
+
+
+def missing_code(folder: Path) -> None:
+    """A function whose code is not in the bucket is not created.
+
+    Stock: it is created without code and answers every call with a mock response.
+    AWS: CreateFunction fails with the S3 error, and so does the stack.
+    https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
+    """
+    _rewrite_handler("_lambda_create", (
+        "    code_size = len(code_zip) if code_zip else 0\n",
+        "    if code_zip is None and code.get('S3Key'):\n"
+        "        raise ValueError('Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error '\n"
+        "                         f\"Message: The specified key does not exist: {code['S3Key']}\")\n"
+        "    code_size = len(code_zip) if code_zip else 0\n",
+    ))
+
+
+def deleted_function_ends(folder: Path) -> None:
+    """A function that its stack deletes stops running.
+
+    Stock: its environments stay, processes that nobody calls any more.
+    AWS: deleting a function ends its environments.
+    https://docs.aws.amazon.com/lambda/latest/api/API_DeleteFunction.html
+    """
+    _rewrite_handler("_lambda_delete", (
+        "    _lambda_svc._functions.pop(physical_id, None)\n",
+        "    _lambda_svc._functions.pop(physical_id, None)\n"
+        "    _lambda_svc.invalidate_worker(physical_id, account=get_account_id(), region=get_region())\n",
+    ))
+
+
+PATCHES = (nested_attributes, nested_names, nested_create_rollback, nested_retain, missing_code,
+           deleted_function_ends)

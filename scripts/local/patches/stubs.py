@@ -1,0 +1,73 @@
+"""Resource types that ministack does not know and pipeline.yaml needs."""
+
+import json
+import os
+import uuid
+from pathlib import Path
+
+from ministack.core.responses import get_account_id, get_region
+from ministack.services.cloudformation import provisioners
+
+
+def pipeline(folder: Path) -> None:
+    """AWS::CodePipeline::Pipeline, as far as its definition goes.
+
+    Stock: "Unsupported resource type". AWS: Ref is the pipeline's name, GetAtt Version a
+    number that grows with every update.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html
+    Here the resolved properties are kept as <folder>/pipelines/<name>.json; whoever runs
+    the pipeline reads its stages from there.
+    """
+    records = folder / "pipelines"
+    records.mkdir()
+    versions: dict[str, int] = {}
+
+    def write(name: str, properties: dict) -> tuple[str, dict]:
+        versions[name] = versions.get(name, 0) + 1
+        draft = records / f".{name}"
+        draft.write_text(json.dumps(properties, indent=1), encoding="utf-8")
+        os.replace(draft, records / f"{name}.json")
+        return name, {"Version": str(versions[name])}
+
+    def create(logical_id, properties, stack_name):
+        return write(properties.get("Name") or provisioners._physical_name(
+            stack_name, logical_id, max_len=100), properties)
+
+    def update(name, old, new, stack_name, logical_id):
+        if new.get("Name", name) == name:
+            return write(name, new)
+        replacement = create(logical_id, new, stack_name)
+        provisioners._delete_predecessor(delete, name, old)
+        return replacement
+
+    def delete(name, properties):
+        (records / f"{name}.json").unlink(missing_ok=True)
+
+    provisioners._RESOURCE_HANDLERS["AWS::CodePipeline::Pipeline"] = {
+        "create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+
+
+def connection(folder: Path) -> None:
+    """AWS::CodeConnections::Connection, which stays PENDING.
+
+    Stock: "Unsupported resource type". AWS: Ref is the ARN; a connection made by
+    CloudFormation is PENDING until somebody authorises it in the console.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html
+    """
+    def attributes(arn: str) -> tuple[str, dict]:
+        return arn, {"ConnectionArn": arn, "ConnectionStatus": "PENDING", "OwnerAccountId": get_account_id()}
+
+    def create(logical_id, properties, stack_name):
+        return attributes(f"arn:aws:codeconnections:{get_region()}:{get_account_id()}:connection/{uuid.uuid4()}")
+
+    def update(arn, old, new, stack_name, logical_id):
+        # Only tags change in place.
+        same = {**old, "Tags": None} == {**new, "Tags": None}
+        return attributes(arn) if same else create(logical_id, new, stack_name)
+
+    provisioners._RESOURCE_HANDLERS["AWS::CodeConnections::Connection"] = {
+        "create": create, "update": update, "update_with_logical_id": True,
+        "delete": lambda arn, properties: None}
+
+
+PATCHES = (pipeline, connection)
