@@ -1,0 +1,140 @@
+"""The templates as parsed, and as CloudFormation would resolve them with sample values for what it generates.
+
+Parsing and intrinsic functions are those of the local cloud's CloudFormation, so that a template and its wiring mean
+here what they mean there.
+"""
+
+import copy
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ministack.core.responses import get_account_id, get_region
+from ministack.services.cloudformation import engine
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT, REGION = get_account_id(), get_region()
+FILES = {path.stem: path for path in (*sorted((ROOT / "templates").glob("*.yaml")), ROOT / "pipeline.yaml")}
+
+COMMIT, DIGEST = "0" * 40, "ab" * 32
+PIPELINE_STACK = "sluice-pipeline-staging"
+RANDOM = "1A2B3C4D5E6F"
+KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@functools.cache
+def _parsed(name: str) -> dict:
+    return engine._parse_template(FILES[name].read_text())
+
+
+def load(name: str) -> dict:
+    """A template by its file's stem, as written: intrinsic functions in their long form, sections in order."""
+    return copy.deepcopy(_parsed(name))
+
+
+def resources(kind: str | None = None) -> Iterator[tuple[str, str, dict]]:
+    """(template, logical id, resource as written) of every resource, or of those of one type."""
+    for name in FILES:
+        for logical, resource in load(name)["Resources"].items():
+            if kind in (None, resource["Type"]):
+                yield name, logical, resource
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack as it would be: resources by logical id (`Type`, `Properties`, `Ref`, `Attributes`), and outputs."""
+
+    name: str
+    resources: dict[str, dict]
+    outputs: dict[str, Any]
+
+    def properties(self, logical: str) -> dict:
+        return self.resources[logical]["Properties"]
+
+    def ref(self, logical: str) -> str:
+        return self.resources[logical]["Ref"]
+
+    def arn(self, logical: str) -> str:
+        return self.resources[logical]["Attributes"]["Arn"]
+
+
+def deployment(environment: str = "staging", alert_email: str = "", connection_arn: str = "") -> dict[str, Stack]:
+    """The pipeline's stack, the root stack and its nested stacks, by template.
+
+    Fails where a value that is passed on does not match the pattern of the parameter that takes it.
+    """
+    stacks: dict[str, Stack] = {}
+    source = {"Repository": "example/sluice", "Branch": "main", "ConnectionArn": connection_arn}
+    settings = {"Environment": environment, "AlertEmail": alert_email}
+    pipeline = _resolve(f"sluice-pipeline-{environment}", "pipeline", source | settings, stacks)
+    release = {"ArtifactBucket": pipeline.ref("Artifacts"), "ArtifactDigest": DIGEST, "CommitId": COMMIT}
+    _resolve(f"sluice-{environment}", "root", settings | release, stacks)
+    return stacks
+
+
+def _resolve(stack_name: str, template_name: str, given: dict[str, str], stacks: dict[str, Stack]) -> Stack:
+    template = load(template_name)
+    parameters = engine._resolve_parameters(template, [{"Key": key, "Value": given[key]} for key in given])
+    conditions = engine._evaluate_conditions(template, parameters)
+    known: dict[str, dict] = {}
+
+    def resolve(value: Any) -> Any:
+        stack_id = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{stack_name}/{KEY_ID}"
+        return engine._resolve_refs(value, known, parameters, conditions, {}, stack_name, stack_id)
+
+    for logical in engine._topological_sort(template["Resources"], conditions):
+        kind = template["Resources"][logical]["Type"]
+        properties = resolve(template["Resources"][logical].get("Properties", {}))
+        physical = f"{stack_name}-{logical}-{RANDOM}"
+        if kind == "AWS::CloudFormation::Stack":
+            child = _resolve(physical, Path(properties["TemplateURL"]).stem, properties.get("Parameters", {}), stacks)
+            ref, attributes = physical, {f"Outputs.{key}": value for key, value in child.outputs.items()}
+        else:
+            ref, attributes = _sample(kind, physical, properties)
+        known[logical] = {"Type": kind, "PhysicalResourceId": ref, "Attributes": attributes, "Properties": properties}
+    found = {logical: one | {"Ref": one.pop("PhysicalResourceId")} for logical, one in copy.deepcopy(known).items()}
+    outputs = {key: resolve(output["Value"]) for key, output in template.get("Outputs", {}).items()}
+    stacks[template_name] = Stack(stack_name, found, outputs)
+    return stacks[template_name]
+
+
+def _sample(kind: str, physical: str, properties: dict) -> tuple[str, dict[str, str]]:
+    """What Ref and GetAtt give of a resource: its names are generated the way CloudFormation does."""
+
+    def arn(service: str, rest: str, region: str = REGION, account: str = ACCOUNT) -> str:
+        return f"arn:aws:{service}:{region}:{account}:{rest}"
+
+    match kind:
+        case "AWS::S3::Bucket":
+            return physical.lower(), {"Arn": arn("s3", physical.lower(), "", "")}
+        case "AWS::SQS::Queue":
+            url = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{physical}"
+            return url, {"Arn": arn("sqs", physical), "QueueName": physical}
+        case "AWS::SNS::Topic":
+            return arn("sns", physical), {}
+        case "AWS::KMS::Key":
+            return KEY_ID, {"Arn": arn("kms", f"key/{KEY_ID}")}
+        case "AWS::DynamoDB::Table":
+            return physical, {"Arn": arn("dynamodb", f"table/{physical}")}
+        case "AWS::Logs::LogGroup":
+            return physical, {"Arn": arn("logs", f"log-group:{physical}:*")}
+        case "AWS::IAM::Role":
+            return physical, {"Arn": arn("iam", f"role/{physical}", region="")}
+        case "AWS::Lambda::Function":
+            return physical, {"Arn": arn("lambda", f"function:{physical}")}
+        case "AWS::Lambda::Version":
+            return arn("lambda", f"function:{properties['FunctionName']}:1"), {"Version": "1"}
+        case "AWS::Lambda::Alias":
+            return arn("lambda", f"function:{properties['FunctionName']}:{properties['Name']}"), {}
+        case "AWS::Lambda::EventSourceMapping":
+            return KEY_ID, {}
+        case "AWS::CodeBuild::Project":
+            # The only one of them without the stack's name.
+            name = f"Build-{RANDOM}"
+            return name, {"Arn": arn("codebuild", f"project/{name}")}
+        case "AWS::CodeConnections::Connection":
+            connection = arn("codeconnections", f"connection/{KEY_ID}")
+            return connection, {"ConnectionArn": connection}
+    return physical, {}

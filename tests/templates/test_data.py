@@ -1,0 +1,144 @@
+"""What keeps data: encryption, versions, lifecycles, backups, retention. The local cloud ignores most of it."""
+
+import pytest
+
+from sluice.ledger import RETENTION_DAYS
+from templates.cfn import deployment, load, resources
+
+BUCKETS = [(name, logical) for name, logical, _ in resources("AWS::S3::Bucket")]
+each_bucket = pytest.mark.parametrize(("name", "logical"), BUCKETS)
+
+
+def properties(name: str, logical: str) -> dict:
+    return load(name)["Resources"][logical]["Properties"]
+
+
+def test_there_are_the_buckets_that_these_tests_are_for() -> None:
+    assert BUCKETS == [("buckets", "Uploads"), ("buckets", "Results"), ("pipeline", "Artifacts")]
+
+
+@each_bucket
+def test_a_bucket_is_encrypted_private_and_versioned(name: str, logical: str) -> None:
+    bucket = properties(name, logical)
+    [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    access = bucket["PublicAccessBlockConfiguration"]
+    assert access == dict.fromkeys(
+        ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"], True
+    )
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+@each_bucket
+def test_a_bucket_forgets_what_nobody_needs(name: str, logical: str) -> None:
+    rules = properties(name, logical)["LifecycleConfiguration"]["Rules"]
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
+    whole_bucket = {key: value for rule in rules if "Prefix" not in rule for key, value in rule.items()}
+    assert whole_bucket["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert whole_bucket["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert whole_bucket["ExpiredObjectDeleteMarker"] is True
+    # S3 refuses them in one rule.
+    assert not any({"ExpirationInDays", "ExpiredObjectDeleteMarker"} <= set(rule) for rule in rules)
+
+
+@pytest.mark.parametrize("logical", ["Uploads", "Results"])
+def test_uploads_and_results_are_kept_for_a_year(logical: str) -> None:
+    rules = properties("buckets", logical)["LifecycleConfiguration"]["Rules"]
+    assert [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule] == [365]
+
+
+def test_the_ledger_outlives_the_uploads() -> None:
+    """Or an old upload that is delivered again would be taken for a new one."""
+    rules = properties("buckets", "Uploads")["LifecycleConfiguration"]["Rules"]
+    [lifetime] = [
+        rule["ExpirationInDays"] + rule["NoncurrentVersionExpiration"]["NoncurrentDays"]
+        for rule in rules
+        if "ExpirationInDays" in rule
+    ]
+    assert lifetime < RETENTION_DAYS
+
+
+def test_every_upload_is_reported_to_the_intake_queue() -> None:
+    stacks = deployment()
+    configuration = stacks["buckets"].properties("Uploads")["NotificationConfiguration"]
+    queue = {"Event": "s3:ObjectCreated:*", "Queue": stacks["queue"].arn("Intake")}
+    assert configuration == {"QueueConfigurations": [queue]}
+
+
+@pytest.mark.parametrize(("environment", "is_protected"), [("staging", False), ("production", True)])
+def test_the_ledger(environment: str, is_protected: bool) -> None:
+    ledger = deployment(environment)["ledger"].properties("Ledger")
+    assert ledger["BillingMode"] == "PAY_PER_REQUEST"
+    assert ledger["DeletionProtectionEnabled"] is is_protected
+    assert ledger["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert ledger["SSESpecification"] == {"SSEEnabled": True}
+    assert ledger["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    keys = [(key["AttributeName"], key["KeyType"]) for key in ledger["KeySchema"]]
+    assert keys == [("upload_key", "HASH"), ("version_id", "RANGE")]
+    assert {one["AttributeType"] for one in ledger["AttributeDefinitions"]} == {"S"}
+
+
+@pytest.mark.parametrize("logical", ["Intake", "DeadLetters"])
+def test_a_queue_is_encrypted_and_keeps_messages_as_long_as_can_be(logical: str) -> None:
+    queue = properties("queue", logical)
+    assert queue["SqsManagedSseEnabled"] is True
+    assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+def test_the_intake_queue_gives_up_into_the_dead_letter_queue() -> None:
+    queue = deployment()["queue"]
+    intake = queue.properties("Intake")
+    assert intake["RedrivePolicy"] == {"deadLetterTargetArn": queue.arn("DeadLetters"), "maxReceiveCount": "8"}
+    assert intake["RedriveAllowPolicy"] == {"redrivePermission": "denyAll"}
+    assert "RedrivePolicy" not in queue.properties("DeadLetters")
+
+
+def test_topics_are_encrypted_with_a_rotated_key_of_ours() -> None:
+    notifications = deployment()["notifications"]
+    assert notifications.properties("Key")["EnableKeyRotation"] is True
+    for topic in ("UploadTopic", "AlertTopic"):
+        assert notifications.properties(topic)["KmsMasterKeyId"] == notifications.arn("Key")
+
+
+def test_mail_subscriptions_are_optional() -> None:
+    assert not [one for one in deployment()["notifications"].resources.values() if "Subscription" in one["Type"]]
+
+
+def test_mail_tells_of_alarms_and_of_uploads_that_did_not_fully_succeed() -> None:
+    notifications = deployment(alert_email="ops@example.org")["notifications"]
+    mails = {logical: notifications.properties(logical) for logical in ("UploadMail", "AlertMail")}
+    assert {(mail["Protocol"], mail["Endpoint"]) for mail in mails.values()} == {("email", "ops@example.org")}
+    assert mails["UploadMail"]["TopicArn"] == notifications.ref("UploadTopic")
+    assert mails["UploadMail"]["FilterPolicyScope"] == "MessageAttributes"
+    assert mails["UploadMail"]["FilterPolicy"] == {"state": ["PARTIAL", "REJECTED", "FAILED"]}
+    assert mails["AlertMail"]["TopicArn"] == notifications.ref("AlertTopic")
+    assert "FilterPolicy" not in mails["AlertMail"]
+
+
+def test_every_log_group_has_a_retention() -> None:
+    groups = list(resources("AWS::Logs::LogGroup"))
+    assert {(name, logical) for name, logical, _ in groups} == {("logs", "Process"), ("pipeline", "BuildLog")}
+    assert all(group["Properties"]["RetentionInDays"] == 90 for _, _, group in groups)
+
+
+# (deletion, replacement). What the stack's creation made and its failure undoes holds no data yet.
+KEPT = ("RetainExceptOnCreate", "Retain")
+GONE = ("Delete", "Delete")
+DELETION = {
+    ("buckets", "Uploads"): KEPT,
+    ("buckets", "UploadsPolicy"): KEPT,
+    ("buckets", "Results"): KEPT,
+    ("buckets", "ResultsPolicy"): KEPT,
+    ("ledger", "Ledger"): KEPT,
+    ("pipeline", "Artifacts"): KEPT,
+    ("pipeline", "ArtifactsPolicy"): KEPT,
+    # An earlier version stays, to go back to; one that a failed update leaves would be in the way of the next attempt.
+    ("lambda", "ProcessVersion"): ("Delete", "Retain"),
+}
+
+
+@pytest.mark.parametrize(("name", "logical", "resource"), list(resources()))
+def test_what_happens_to_a_resource_when_its_stack_is_deleted(name: str, logical: str, resource: dict) -> None:
+    policy = (resource.get("DeletionPolicy", "Delete"), resource.get("UpdateReplacePolicy", "Delete"))
+    assert policy == DELETION.get((name, logical), GONE)

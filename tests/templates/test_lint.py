@@ -1,0 +1,55 @@
+"""cfn-lint and taskcat have nothing to say of the templates, and would have if there were something."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cfnlint.config import ConfigMixIn
+
+from templates.cfn import FILES, ROOT
+
+
+def run(command: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
+    """A command of the environment that the tests run in."""
+    path = Path(sys.executable).with_name(command)
+    return subprocess.run([path, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    found = run("cfn-lint")
+    assert (found.returncode, found.stdout) == (0, ""), found.stdout + found.stderr
+
+
+def test_cfn_lint_looks_at_every_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert {ROOT / name for name in ConfigMixIn([]).templates} == set(FILES.values())
+
+
+BROKEN = [
+    ("queue.yaml", "VisibilityTimeout: 1800", "VisibilityTimout: 1800", "E3002"),  # an unknown property
+    ("root.yaml", "IntakeQueueArn: !GetAtt Queue", "IntakeQueue: !GetAtt Queue", "E3043"),  # a parameter no child has
+    ("root.yaml", "Value: !GetAtt Queue.Outputs.IntakeQueueUrl", "Value: !GetAtt Queue.Outputs.Url", "E6101"),
+    ("iam.yaml", "dynamodb:UpdateItem", "dynamodb:UpdateItems", "W3037"),  # an action there is none of
+    ("logs.yaml", "    DeletionPolicy: Delete\n", "", "I3011"),  # of the information level
+]
+
+
+def test_cfn_lint_sees_what_is_wrong(tmp_path: Path) -> None:
+    """With the same configuration."""
+    for path in (*FILES.values(), ROOT / ".cfnlintrc"):
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        text = path.read_text()
+        for _, old, new, _ in (one for one in BROKEN if one[0] == path.name):
+            assert old in text
+            text = text.replace(old, new, 1)
+        copy.write_text(text)
+    found = run("cfn-lint", "--format", "parseable", folder=tmp_path).stdout.splitlines()
+    for template, _, _, rule in BROKEN:
+        assert any(line.startswith(f"templates/{template}:") and f":{rule}:" in line for line in found), (rule, found)
+
+
+def test_taskcat_finds_nothing() -> None:
+    found = run("taskcat", "lint", "--strict")
+    assert found.returncode == 0 and "Linting passed for file" in found.stderr, found.stderr

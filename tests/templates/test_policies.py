@@ -1,0 +1,137 @@
+"""What each role may and may not do: decisions taken off-line from the templates, against the table in roles.py.
+
+The table is complete: every action and every resource of every statement has a line that needs it, and every resource
+and every condition that narrows a statement has a line that it refuses.
+"""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from cfnlint.data import AdditionalSpecs
+from cfnlint.helpers import load_resource
+
+from templates.cfn import Stack, deployment
+from templates.decisions import Row, allows
+from templates.roles import STACKS, TABLE
+
+ROLES = [
+    (name, logical)
+    for name, one in STACKS.items()
+    for logical, resource in one.resources.items()
+    if resource["Type"] == "AWS::IAM::Role"
+]
+
+
+def policies(template: str, logical: str) -> list[dict]:
+    found: Stack = STACKS[template]
+    return [policy["PolicyDocument"] for policy in found.properties(logical)["Policies"]]
+
+
+def statements(template: str, logical: str) -> Iterator[tuple[str, dict]]:
+    for document in policies(template, logical):
+        for statement in document["Statement"]:
+            yield f"{logical}.{statement['Sid']}", statement
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def decide(documents: list[dict], action: str, row: Row) -> bool:
+    return any(allows(document, action, row.resource, row.context) for document in documents)
+
+
+def with_only(statement: dict, **changes: object) -> list[dict]:
+    return [{"Statement": [{key: value for key, value in (statement | changes).items() if value is not None}]}]
+
+
+def lines(role_of: tuple[str, str], is_allowed: bool) -> list[tuple[str, Row]]:
+    """(action, row) of the table's lines that allow, or of those that do not."""
+    return [(action, row) for row in TABLE[role_of] if row.is_allowed is is_allowed for action in row.actions.split()]
+
+
+each_role = pytest.mark.parametrize("role_of", TABLE, ids=lambda role_of: role_of[1])
+
+DECISIONS = [
+    pytest.param(role_of, action, row, id=f"{role_of[1]} {row.verdict} {action} {index}")
+    for role_of, rows in TABLE.items()
+    for index, row in enumerate(rows)
+    for action in row.actions.split()
+]
+
+
+@pytest.mark.parametrize(("role_of", "action", "row"), DECISIONS)
+def test_decision(role_of: tuple[str, str], action: str, row: Row) -> None:
+    assert decide(policies(*role_of), action, row) is row.is_allowed, str(row)
+
+
+def test_every_role_is_in_the_table() -> None:
+    assert sorted(TABLE) == sorted(ROLES)
+
+
+@each_role
+def test_every_action_has_a_line_that_needs_it(role_of: tuple[str, str]) -> None:
+    for sid, statement in statements(*role_of):
+        only = with_only(statement)
+        needed = {action for action, row in lines(role_of, True) if decide(only, action, row)}
+        assert set(listed(statement["Action"])) <= needed, sid
+
+
+@each_role
+def test_every_resource_has_a_line_that_needs_it(role_of: tuple[str, str]) -> None:
+    for sid, statement in statements(*role_of):
+        for resource in listed(statement["Resource"]):
+            only = with_only(statement, Resource=resource)
+            assert any(decide(only, *line) for line in lines(role_of, True)), f"{sid}: {resource}"
+
+
+@each_role
+def test_everything_that_narrows_has_a_line_that_it_refuses(role_of: tuple[str, str]) -> None:
+    """Or a wider resource, or a lost condition, would change no line."""
+    for sid, statement in statements(*role_of):
+        wider = []
+        if statement["Resource"] != "*":
+            wider.append(with_only(statement, Resource="*"))
+        if "Condition" in statement:
+            wider.append(with_only(statement, Condition=None))
+        for documents in wider:
+            assert any(decide(documents, *line) for line in lines(role_of, False)), f"{sid}: {documents}"
+
+
+# Where a statement is on every resource there is, and why.
+EVERY_RESOURCE = {
+    "CloudFormationRole.MakeTaggedKeys": "the key does not exist yet; a tag is demanded instead",
+    "CloudFormationRole.DescribeLogGroups": "these actions know no resources",
+    "CloudFormationRole.MakeEventSourceMappings": "the mapping does not exist yet; its function is demanded instead",
+}
+
+
+@each_role
+def test_no_statement_is_wider_than_it_must_be(role_of: tuple[str, str]) -> None:
+    for sid, statement in statements(*role_of):
+        assert statement["Effect"] == "Allow" and not statement.keys() & {"NotAction", "NotResource"}
+        assert not [action for action in listed(statement["Action"]) if "*" in action], sid
+        for resource in listed(statement["Resource"]):
+            assert (resource == "*") == (sid in EVERY_RESOURCE), sid
+            # A bucket's objects, a log's streams, or the start of a name: never a whole service.
+            assert resource == "*" or len(resource.split("*")[0].split(":", 5)[5]) >= 4, f"{sid}: {resource}"
+
+
+def test_the_actions_on_every_resource_know_no_narrower_one() -> None:
+    """By the service authorization reference, as cfn-lint ships it, for the actions that no condition narrows."""
+    services = load_resource(AdditionalSpecs, "Policies.json")
+    for role_of in TABLE:
+        for sid, statement in statements(*role_of):
+            if statement["Resource"] == "*" and "Condition" not in statement:
+                for action in listed(statement["Action"]):
+                    service, name = action.lower().split(":")
+                    assert not services[service]["Actions"][name].get("Resources"), f"{sid}: {action}"
+
+
+@each_role
+def test_a_role_keeps_within_the_size_of_inline_policies(role_of: tuple[str, str]) -> None:
+    """10,240 characters without spaces: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+    stacks = deployment("production")
+    documents = [policy["PolicyDocument"] for policy in stacks[role_of[0]].properties(role_of[1])["Policies"]]
+    assert sum(len(json.dumps(document, separators=(",", ":"))) for document in documents) <= 10_240

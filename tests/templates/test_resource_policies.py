@@ -1,0 +1,185 @@
+"""Who may use a bucket, queue, topic, key or role, by its own policy: decisions taken off-line from the templates."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from templates.cfn import ACCOUNT, REGION, deployment, resources
+from templates.decisions import admits
+
+STACKS = deployment()
+STRANGER = "999999999999"
+SOMEBODY = f"arn:aws:iam::{ACCOUNT}:user/somebody"
+FOREIGNER = f"arn:aws:iam::{STRANGER}:user/somebody"
+OURS, THEIRS = {"aws:SourceAccount": ACCOUNT}, {"aws:SourceAccount": STRANGER}
+PLAIN_HTTP = {"aws:SecureTransport": "false"}
+ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{STACKS['monitoring'].ref('DeadLetters')}"
+THEIR_ALARM = f"arn:aws:cloudwatch:{REGION}:{STRANGER}:alarm:x"
+
+POLICIES = {
+    "uploads": ("buckets", "UploadsPolicy", STACKS["buckets"].arn("Uploads")),
+    "results": ("buckets", "ResultsPolicy", STACKS["buckets"].arn("Results")),
+    "artifacts": ("pipeline", "ArtifactsPolicy", STACKS["pipeline"].arn("Artifacts")),
+    "intake": ("queue", "IntakePolicy", STACKS["queue"].arn("Intake")),
+    "dead letters": ("queue", "DeadLettersPolicy", STACKS["queue"].arn("DeadLetters")),
+    "upload topic": ("notifications", "UploadTopicPolicy", STACKS["notifications"].ref("UploadTopic")),
+    "alert topic": ("notifications", "AlertTopicPolicy", STACKS["notifications"].ref("AlertTopic")),
+}
+KEY_POLICY = STACKS["notifications"].properties("Key")["KeyPolicy"]
+
+
+def document(which: str) -> dict:
+    name, logical, _ = POLICIES[which]
+    return STACKS[name].properties(logical)["PolicyDocument"]
+
+
+def test_every_bucket_queue_and_topic_has_a_policy() -> None:
+    owners = {"AWS::S3::Bucket": "Bucket", "AWS::SQS::Queue": "Queues", "AWS::SNS::Topic": "Topics"}
+    for name, logical, resource in resources():
+        if key := owners.get(resource["Type"]):
+            policy = STACKS[name].properties(f"{logical}Policy")[key]
+            assert policy in (STACKS[name].ref(logical), [STACKS[name].ref(logical)])
+            assert (name, f"{logical}Policy") in {one[:2] for one in POLICIES.values()}
+
+
+@pytest.mark.parametrize("which", POLICIES)
+def test_only_tls_is_let_in(which: str) -> None:
+    _, _, arn = POLICIES[which]
+    asked = {
+        "s3": [("s3:GetObject", f"{arn}/prices/LSE/ABC.csv"), ("s3:PutObject", f"{arn}/x"), ("s3:ListBucket", arn)],
+        "sqs": [("sqs:SendMessage", arn), ("sqs:ReceiveMessage", arn), ("sqs:PurgeQueue", arn)],
+        "sns": [("sns:Publish", arn)],
+    }[arn.split(":")[2]]
+    for action, resource in asked:
+        assert admits(document(which), SOMEBODY, action, resource, PLAIN_HTTP) == "Deny"
+        # Not decided here, so by the caller's own rights.
+        assert admits(document(which), SOMEBODY, action, resource, {}) == "ImplicitDeny"
+        assert admits(document(which), FOREIGNER, action, resource, {}) == "ImplicitDeny"
+
+
+def test_s3_may_report_uploads_of_this_account() -> None:
+    intake = STACKS["queue"].arn("Intake")
+    assert admits(document("intake"), "s3.amazonaws.com", "sqs:SendMessage", intake, OURS) == "Allow"
+    assert admits(document("intake"), "s3.amazonaws.com", "sqs:SendMessage", intake, THEIRS) == "ImplicitDeny"
+    assert admits(document("intake"), "s3.amazonaws.com", "sqs:ReceiveMessage", intake, OURS) == "ImplicitDeny"
+    assert admits(document("intake"), "sns.amazonaws.com", "sqs:SendMessage", intake, OURS) == "ImplicitDeny"
+
+
+def test_only_alarms_and_events_may_publish_alerts() -> None:
+    topic = STACKS["notifications"].ref("AlertTopic")
+    alarm = OURS | {"aws:SourceArn": ALARM}
+    assert admits(document("alert topic"), "cloudwatch.amazonaws.com", "sns:Publish", topic, alarm) == "Allow"
+    assert admits(document("alert topic"), "events.amazonaws.com", "sns:Publish", topic, {}) == "Allow"
+    for context in (THEIRS | {"aws:SourceArn": THEIR_ALARM}, OURS | {"aws:SourceArn": THEIR_ALARM}, OURS, {}):
+        decided = admits(document("alert topic"), "cloudwatch.amazonaws.com", "sns:Publish", topic, context)
+        assert decided == "ImplicitDeny", context
+    assert admits(document("alert topic"), "s3.amazonaws.com", "sns:Publish", topic, OURS) == "ImplicitDeny"
+
+
+@pytest.mark.parametrize("service", ["cloudwatch", "events", "s3", "sns"])
+def test_no_service_may_publish_about_uploads(service: str) -> None:
+    topic = STACKS["notifications"].ref("UploadTopic")
+    context = OURS | {"aws:SourceArn": ALARM}
+    assert admits(document("upload topic"), f"{service}.amazonaws.com", "sns:Publish", topic, context) == "ImplicitDeny"
+
+
+def test_the_key_serves_alarms_and_events_on_their_way_to_our_topics() -> None:
+    key, context = STACKS["notifications"].arn("Key"), "kms:EncryptionContext:aws:sns:topicArn"
+    alarm, alert = OURS | {"aws:SourceArn": ALARM}, {context: STACKS["notifications"].ref("AlertTopic")}
+    for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+        assert admits(KEY_POLICY, "cloudwatch.amazonaws.com", action, key, alarm) == "Allow"
+        assert admits(KEY_POLICY, "events.amazonaws.com", action, key, alert) == "Allow"
+        theirs = THEIRS | {"aws:SourceArn": THEIR_ALARM}
+        assert admits(KEY_POLICY, "cloudwatch.amazonaws.com", action, key, theirs) == "ImplicitDeny"
+        elsewhere = {context: f"arn:aws:sns:{REGION}:{ACCOUNT}:somebody-elses"}
+        assert admits(KEY_POLICY, "events.amazonaws.com", action, key, elsewhere) == "ImplicitDeny"
+        assert admits(KEY_POLICY, "events.amazonaws.com", action, key, {}) == "ImplicitDeny"
+        assert admits(KEY_POLICY, "s3.amazonaws.com", action, key, OURS) == "ImplicitDeny"
+        assert admits(KEY_POLICY, FOREIGNER, action, key, {}) == "ImplicitDeny"
+    for service in ("cloudwatch", "events"):
+        asked = (f"{service}.amazonaws.com", "kms:ScheduleKeyDeletion", key, alarm | alert)
+        assert admits(KEY_POLICY, *asked) == "ImplicitDeny"
+
+
+def test_the_key_leaves_the_rest_to_iam() -> None:
+    """Or nobody could administer it, and the publishing role's own rights on it would not count."""
+    [statement] = [one for one in KEY_POLICY["Statement"] if "AWS" in one["Principal"]]
+    assert statement["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    assert (statement["Action"], statement["Resource"]) == ("kms:*", "*")
+
+
+def test_nobody_is_let_in_for_everything() -> None:
+    broad = set()
+    documents = [document(which) for which in POLICIES] + [KEY_POLICY]
+    for statement in (one for policy in documents for one in policy["Statement"] if one["Effect"] == "Allow"):
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        broad |= {(action, *statement["Principal"]) for action in actions if "*" in action}
+    # The account's administration of its key, and what AWS documents that SNS needs of a publisher.
+    assert broad == {("kms:*", "AWS"), ("kms:GenerateDataKey*", "Service")}
+
+
+# What AWS sends no source for, and where it says so.
+UNCONDITIONAL = {
+    ("notifications", "AlertTopicPolicy", "events.amazonaws.com"): (
+        "conditions are not supported: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html"
+    ),
+    ("notifications", "Key", "events.amazonaws.com"): (
+        "source conditions are not supported: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html"
+    ),
+}
+
+
+def trusts() -> Iterator[tuple[str, str, str, dict]]:
+    """(template, logical id, service, condition) of everything that lets an AWS service in."""
+    for name, stack in STACKS.items():
+        for logical, resource in stack.resources.items():
+            properties = resource["Properties"]
+            for key in ("AssumeRolePolicyDocument", "PolicyDocument", "KeyPolicy"):
+                for statement in properties.get(key, {}).get("Statement", []):
+                    principal = statement.get("Principal")
+                    if isinstance(principal, dict) and "Service" in principal:
+                        yield name, logical, principal["Service"], statement.get("Condition", {})
+
+
+def test_a_service_is_let_in_for_this_account_only() -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html"""
+    open_to_all = set()
+    for name, logical, service, condition in trusts():
+        sources = [values["aws:SourceAccount"] for values in condition.values() if "aws:SourceAccount" in values]
+        if not sources:
+            open_to_all.add((name, logical, service))
+        assert sources in ([ACCOUNT], []), (name, logical, service)
+    assert open_to_all == set(UNCONDITIONAL)
+
+
+def test_a_role_is_assumed_by_its_service_only() -> None:
+    assumed = {logical: service for _, logical, service, _ in trusts() if logical.endswith("Role")}
+    assert assumed == {
+        "ProcessRole": "lambda.amazonaws.com",
+        "PipelineRole": "codepipeline.amazonaws.com",
+        "BuildRole": "codebuild.amazonaws.com",
+        "CloudFormationRole": "cloudformation.amazonaws.com",
+    }
+    for stack in STACKS.values():
+        for resource in stack.resources.values():
+            if resource["Type"] == "AWS::IAM::Role":
+                [statement] = resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+                assert list(statement["Principal"]) == ["Service"], json.dumps(statement)
+                assert statement["Action"] == "sts:AssumeRole"
+
+
+@pytest.mark.parametrize(
+    ("source", "is_let_in"),
+    [
+        (f"stack/sluice-staging/{'a' * 8}", True),
+        (f"stack/sluice-staging-Buckets-1A2B3C4D5E6F/{'a' * 8}", True),
+        (f"stack/sluice-production/{'a' * 8}", False),
+        (f"stack/sluice-stagingx/{'a' * 8}", False),
+    ],
+)
+def test_cloudformation_assumes_its_role_for_our_stacks_only(source: str, is_let_in: bool) -> None:
+    [statement] = STACKS["pipeline"].properties("CloudFormationRole")["AssumeRolePolicyDocument"]["Statement"]
+    context = OURS | {"aws:SourceArn": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:{source}"}
+    policy = {"Statement": [statement | {"Resource": "*"}]}
+    assert (admits(policy, "cloudformation.amazonaws.com", "sts:AssumeRole", "*", context) == "Allow") is is_let_in

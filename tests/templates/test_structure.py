@@ -1,0 +1,150 @@
+"""The style that all templates share: sections, parameters, outputs, wiring, names."""
+
+import json
+import re
+
+import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+from templates.cfn import FILES, KEY_ID, RANDOM, ROOT, deployment, load, resources
+
+SECTIONS = ["AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Conditions", "Resources", "Outputs"]
+ENVIRONMENTS = ["staging", "production"]
+
+each_template = pytest.mark.parametrize("name", FILES)
+
+PARAMETERS = [(name, parameter) for name in FILES for parameter in load(name).get("Parameters", {})]
+each_parameter = pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
+
+
+@each_template
+def test_sections_come_in_the_fixed_order(name: str) -> None:
+    sections = list(load(name))
+    assert sections == [section for section in SECTIONS if section in sections]
+
+
+@each_template
+def test_a_template_says_what_it_is(name: str) -> None:
+    assert load(name)["Description"].startswith("Sluice: ")
+
+
+@each_template
+def test_a_template_fits_into_a_request(name: str) -> None:
+    """CodePipeline and bootstrap send it as text: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+    assert FILES[name].stat().st_size <= 51_200
+
+
+@each_parameter
+def test_a_parameter_is_described_and_constrained(name: str, parameter: str) -> None:
+    definition = load(name)["Parameters"][parameter]
+    assert definition["Description"].endswith(".")
+    assert {"AllowedPattern", "AllowedValues", "MinValue"} & set(definition)
+    assert definition["ConstraintDescription"].startswith("must be ")
+
+
+@each_parameter
+def test_an_optional_parameter_says_so(name: str, parameter: str) -> None:
+    definition = load(name)["Parameters"][parameter]
+    assert (definition.get("Default") == "") == definition["Description"].startswith("Optional ")
+
+
+@each_parameter
+def test_a_pattern_holds_the_whole_value(name: str, parameter: str) -> None:
+    pattern = load(name)["Parameters"][parameter].get("AllowedPattern", "^$")
+    assert pattern.endswith("$") and all(alternative.startswith("^") for alternative in pattern.split("$|"))
+
+
+@each_template
+def test_every_parameter_is_in_one_labelled_group(name: str) -> None:
+    template = load(name)
+    interface = template.get("Metadata", {}).get("AWS::CloudFormation::Interface", {"ParameterGroups": []})
+    grouped = [parameter for group in interface["ParameterGroups"] for parameter in group["Parameters"]]
+    assert sorted(grouped) == sorted(template.get("Parameters", {}))
+    assert all(group["Label"]["default"] for group in interface["ParameterGroups"])
+
+
+@each_template
+def test_every_output_is_described_and_exports_nothing(name: str) -> None:
+    for output in load(name).get("Outputs", {}).values():
+        assert output["Description"].endswith(".")
+        assert "Export" not in output  # an export cannot change while another stack uses it
+
+
+def test_every_output_of_a_nested_stack_is_used() -> None:
+    root = json.dumps(load("root"))
+    for logical, stack in load("root")["Resources"].items():
+        for output in load(stack["Properties"]["TemplateURL"].removesuffix(".yaml")).get("Outputs", {}):
+            assert f'"Fn::GetAtt": ["{logical}", "Outputs.{output}"]' in root, f"{logical}.{output}"
+
+
+def test_the_root_template_only_wires() -> None:
+    children = load("root")["Resources"]
+    assert {child["Type"] for child in children.values()} == {"AWS::CloudFormation::Stack"}
+    assert {child["Properties"]["TemplateURL"] for child in children.values()} == {
+        path.name for path in (ROOT / "templates").glob("*.yaml") if path.name != "root.yaml"
+    }
+
+
+def test_the_commit_reaches_the_functions_only_and_as_a_tag() -> None:
+    """As a parameter or on the whole stack it would make every push touch every resource."""
+    where = {
+        logical: child["Properties"]
+        for logical, child in load("root")["Resources"].items()
+        if "CommitId" in json.dumps(child)
+    }
+    assert list(where) == ["Lambda"]
+    assert where["Lambda"]["Tags"] == [{"Key": "sluice:commit", "Value": {"Ref": "CommitId"}}]
+    assert "CommitId" not in json.dumps(where["Lambda"]["Parameters"])
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("email", ["", "ops@example.org"])
+@pytest.mark.parametrize(
+    "connection", ["", "arn:aws:codestar-connections:us-east-1:000000000000:connection/" + "a" * 36]
+)
+def test_the_wiring_resolves(environment: str, email: str, connection: str) -> None:
+    """Every value that is passed on matches its parameter's pattern, there is no cycle, and nothing is left open."""
+    stacks = deployment(environment, email, connection)
+    assert set(stacks) == set(FILES)
+    for stack in stacks.values():
+        text = json.dumps([stack.outputs, *(stack.properties(logical) for logical in stack.resources)])
+        assert not re.search(r'"Ref":|"Fn::|\$\{', text), text
+
+
+def test_staging_and_production_fit_into_one_account_and_region() -> None:
+    """There is no name that both would have."""
+
+    def names(environment: str) -> set[str]:
+        return {one["Ref"] for stack in deployment(environment).values() for one in stack.resources.values()}
+
+    # Random ids in real life, each of them.
+    same = {name for name in names("staging") & names("production") if not name.endswith(KEY_ID)}
+    assert same == {f"Build-{RANDOM}"}
+
+
+# A physical name hinders replacement, and a second deployment in the same account.
+NAMED = {
+    ("lambda", "ProcessAlias", "Name"): "an alias is known by its name, within its function",
+    ("pipeline", "Connection", "ConnectionName"): "the type requires it; it carries the environment",
+}
+
+
+def test_nothing_has_a_physical_name() -> None:
+    named = set()
+    for name, logical, resource in resources():
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource["Type"]).schema
+        fixed = {path.removeprefix("/properties/") for path in schema.get("createOnlyProperties", [])}
+        for key in {key for key in fixed | {"Name"} if key.endswith(("Name", "NamePrefix"))}:
+            value = resource.get("Properties", {}).get(key)
+            if value is not None and not (isinstance(value, dict) and value.keys() & {"Ref", "Fn::GetAtt"}):
+                named.add((name, logical, key))
+    assert named == set(NAMED)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_an_environment_file_fits_the_root_template(environment: str) -> None:
+    settings = json.loads((ROOT / "environments" / f"{environment}.json").read_text())
+    assert settings["Tags"] == {"Project": "sluice", "Environment": environment}
+    assert settings["Parameters"]["Environment"] == environment
+    for key, value in settings["Parameters"].items():
+        assert value in load("root")["Parameters"][key]["AllowedValues"]
