@@ -1,0 +1,1 @@
+"""Delivery: from a source tree to what CloudFormation deploys."""
