@@ -1,0 +1,170 @@
+"""`scripts/demo`: a git push deploys the nested stacks to a local cloud, files go through, subscribers are told."""
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from local import cloud as local_cloud
+from local.deployment import Deployment, DeploymentError, Ending
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = Path(__file__).parent / "samples"
+# What must become of the samples, which are stored under their keys.
+EXPECTED = {
+    "prices/LSE/TSCO.csv": "SUCCEEDED",
+    "prices/NYSE/IBM.csv": "PARTIAL",
+    "people/staff.csv": "SUCCEEDED",
+    "prices/XETRA/scan.csv": "REJECTED",
+    "minutes/2026-11 board meeting.txt": "IGNORED",
+}
+_HEADINGS = ("file", "state", "good", "rejected", "seconds", "result", "reason")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the demo; 0 where every file ended as it should, 1 where one did not, 130 after Ctrl-C."""
+    options = _parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        files = {key: path.read_bytes() for key, path in _files(options).items()}
+    except OSError as error:
+        print(f"scripts/demo: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - started:5.1f}s] {text}", file=sys.stderr, flush=True)
+
+    try:
+        return _run(options, files, say)
+    except (DeploymentError, local_cloud.CloudError) as error:
+        print(f"scripts/demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("scripts/demo: interrupted; nothing is left behind", file=sys.stderr)
+        return 130
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser.add_argument(
+        "--upload",
+        action="append",
+        default=[],
+        metavar="PATH=KEY",
+        help="upload this file under this key instead of the samples (repeatable)",
+    )
+    parser.add_argument("--save", type=Path, metavar="DIR", help="copy results and error reports into DIR")
+    parser.add_argument("--keep", action="store_true", help="leave the cloud running and say how to use it")
+    options = parser.parse_args(arguments)
+    for upload in options.upload:
+        if "=" not in upload.strip("="):
+            parser.error(f"--upload takes PATH=KEY, for example my.csv=prices/LSE/my.csv, not {upload!r}")
+    return options
+
+
+def _files(options: argparse.Namespace) -> dict[str, Path]:
+    """The files to upload by key."""
+    if not options.upload:
+        return {key: SAMPLES / key for key in EXPECTED}
+    # A path may hold "=": the longest one that is a file wins.
+    files = {}
+    for upload in options.upload:
+        cuts = [position for position, character in enumerate(upload) if character == "="]
+        cut = next((cut for cut in reversed(cuts) if Path(upload[:cut]).is_file()), cuts[0])
+        files[upload[cut + 1 :]] = Path(upload[:cut])
+    return files
+
+
+def _run(options: argparse.Namespace, files: dict[str, bytes], say: Callable[[str], None]) -> int:
+    with contextlib.ExitStack() as stack:
+        say("starting the local cloud")
+        cloud = stack.enter_context(local_cloud.start())
+        say(f"it answers at {cloud.endpoint}; creating the pipeline from pipeline.yaml")
+        deployment = Deployment(cloud, say)
+        say("pushing HEAD (what is not committed is not deployed)")
+        execution = deployment.push(ROOT)
+        if execution["status"] != "Succeeded":
+            raise DeploymentError("the pipeline failed: its output above names the action and shows its log")
+        deployment.subscribe()
+        say(f"uploading {len(files)} files")
+        endings = deployment.process(
+            files, each=lambda ending: say(f"{ending.key}: {ending.state} after {ending.seconds:.1f} s")
+        )
+        if options.save:
+            uris = [uri for ending in endings for uri in (ending.result, ending.error_report)]
+            saved = deployment.download(uris, options.save)
+            say(f"{len(saved)} results and error reports saved in {options.save}")
+        wrong = _wrong(endings, files, EXPECTED if not options.upload else {})
+        _print(options, endings, wrong, cloud, deployment)
+        if options.keep:
+            cloud.keep()
+            stack.pop_all()
+    return 1 if wrong else 0
+
+
+def _wrong(endings: list[Ending], files: dict[str, bytes], expected: dict[str, str]) -> list[str]:
+    """What did not end as it should, in words."""
+    states = {ending.key: ending.state for ending in endings}
+    wrong = [f"{key}: no notification arrived" for key in files if key not in states]
+    return wrong + [
+        f"{key}: expected {state}, got {states[key]}"
+        for key, state in expected.items()
+        if key in states and states[key] != state
+    ]
+
+
+def _print(
+    options: argparse.Namespace,
+    endings: list[Ending],
+    wrong: list[str],
+    cloud: local_cloud.Cloud,
+    deployment: Deployment,
+) -> None:
+    if options.json:
+        document = {"uploads": [ending.as_dict() for ending in endings], "wrong": wrong}
+        if options.keep:
+            document["cloud"] = {"pid": cloud.pid, "environment": cloud.environment()}
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    rows = [
+        (
+            ending.key,
+            ending.state,
+            str(ending.rows_good),
+            str(ending.rows_rejected),
+            f"{ending.seconds:.1f}",
+            ending.result or ending.error_report or "-",
+            ending.reason,
+        )
+        for ending in endings
+    ]
+    widths = [max(len(row[column]) for row in [_HEADINGS, *rows]) for column in range(len(_HEADINGS))]
+    print()
+    for row in [_HEADINGS, *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in wrong:
+        print(f"WRONG  {line}")
+    if options.keep:
+        print("\nThe cloud goes on running. To use it:\n")
+        for name, value in sorted(cloud.environment().items()):
+            if name not in os.environ or os.environ[name] != value:
+                print(f"export {name}={value}")
+        outputs = deployment.outputs()
+        for command in (
+            f"s3 cp FILE s3://{outputs['UploadsBucket']}/prices/LSE/FILE.csv",
+            f"s3 ls --recursive s3://{outputs['ResultsBucket']}",
+            f"dynamodb scan --table-name {outputs['LedgerTable']}",
+        ):
+            print(f"aws --endpoint-url {cloud.endpoint} {command}")
+        print(f"\nTo stop it and remove all it wrote: kill {cloud.pid}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Sluice deployed to the local cloud by a git push, and files on their way through it."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from delivery.bootstrap import deploy_pipeline
+from local import codepipeline
+from local.cloud import Cloud
+
+REPOSITORY = "example/sluice"
+BRANCH = "main"
+ENVIRONMENT = "staging"
+ROOT_STACK = f"sluice-{ENVIRONMENT}"
+
+
+class DeploymentError(RuntimeError):
+    """A push that was not deployed; the message says which action failed and shows its log."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an uploaded file ended, as its notification told: the row of the demo's table.
+
+    `result` and `error_report` are s3:// URIs or None, `seconds` go from the start of the upload to the receipt
+    of the notification.
+    """
+
+    key: str
+    state: str
+    reason: str
+    rows_good: int
+    rows_rejected: int
+    result: str | None
+    error_report: str | None
+    seconds: float
+
+    def as_dict(self) -> dict:
+        """As a JSON object."""
+        return asdict(self)
+
+
+class Deployment:
+    """A pipeline and the git repository that it watches, in a running local cloud."""
+
+    def __init__(self, cloud: Cloud, say: Callable[[str], None]) -> None:
+        self.cloud = cloud
+        self._say = say
+        deploy_pipeline(
+            cloud.client("cloudformation"),
+            {"Repository": REPOSITORY, "Branch": BRANCH, "Environment": ENVIRONMENT},
+            say,
+        )
+        self._remote = codepipeline.create_repository(cloud.folder / "repository.git", cloud)
+        self._subscriber = ""
+
+    def push(self, checkout: Path, revision: str = "HEAD") -> dict:
+        """Pushes a revision of a checkout to the watched branch and returns the pipeline's execution, done.
+
+        The execution is what `codepipeline` records of it: `status`, `actions`, `variables`. Raises DeploymentError
+        where the push itself fails.
+        """
+        push = subprocess.Popen(
+            ["git", "-C", str(checkout), "push", "--force", str(self._remote), f"{revision}:refs/heads/{BRANCH}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        with push:
+            for line in push.stdout:
+                self._say(line.rstrip())
+        if push.returncode:
+            raise DeploymentError(f"git push ended with exit code {push.returncode}: see its output above")
+        return self.executions()[-1]
+
+    def executions(self) -> list[dict]:
+        """All executions of the pipeline so far, in order."""
+        files = (self.cloud.folder / "executions").glob("*.json")
+        return sorted((json.loads(file.read_text()) for file in files), key=lambda execution: execution["started"])
+
+    def outputs(self) -> dict[str, str]:
+        """The outputs of the root stack by name."""
+        [stack] = self.cloud.client("cloudformation").describe_stacks(StackName=ROOT_STACK)["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def subscribe(self) -> None:
+        """Subscribes a queue to the upload topic; `process` and `receive` read from it."""
+        sqs, topic = self.cloud.client("sqs"), self.outputs()["TopicArn"]
+        self._subscriber = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=self._subscriber, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        sqs.set_queue_attributes(QueueUrl=self._subscriber, Attributes={"Policy": policy})
+        self.cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+    def upload(self, key: str, body: bytes) -> str:
+        """Puts a file into the uploads bucket and returns its version id."""
+        bucket = self.outputs()["UploadsBucket"]
+        return self.cloud.client("s3").put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
+
+    def receive(self, wait: int = 1) -> list[dict]:
+        """The notifications that have arrived, as their JSON documents; waits up to `wait` seconds for the first."""
+        sqs = self.cloud.client("sqs")
+        answer = sqs.receive_message(QueueUrl=self._subscriber, MaxNumberOfMessages=10, WaitTimeSeconds=wait)
+        told = []
+        for message in answer.get("Messages", []):
+            body = json.loads(message["Body"])
+            attributes = {name: value["Value"] for name, value in body.get("MessageAttributes", {}).items()}
+            told.append({**json.loads(body["Message"]), "attributes": attributes})
+            sqs.delete_message(QueueUrl=self._subscriber, ReceiptHandle=message["ReceiptHandle"])
+        return told
+
+    def process(
+        self,
+        files: Mapping[str, bytes],
+        timeout: float = 120,
+        each: Callable[[Ending], None] = lambda ending: None,
+    ) -> list[Ending]:
+        """Uploads the files (by key) and waits until each one's notification has arrived.
+
+        Calls `each` as they arrive. Returns the endings in the order of `files`; those of which nothing was heard
+        within `timeout` seconds are missing.
+        """
+        started, versions, endings = {}, {}, {}
+        for key, body in files.items():
+            started[key] = time.monotonic()
+            versions[key] = self.upload(key, body)
+        deadline = time.monotonic() + timeout
+        while len(endings) < len(files) and time.monotonic() < deadline:
+            for told in self.receive():
+                key = told["key"]
+                if told["version_id"] != versions.get(key):
+                    continue
+                fields = {name: told[name] for name in Ending.__dataclass_fields__ if name in told}
+                endings[key] = Ending(**fields, seconds=round(time.monotonic() - started[key], 2))
+                each(endings[key])
+        return [endings[key] for key in files if key in endings]
+
+    def download(self, uris: Iterable[str | None], folder: Path) -> list[Path]:
+        """Copies objects, given as s3:// URIs, under a folder by their keys; None is skipped."""
+        s3, saved = self.cloud.client("s3"), []
+        for uri in filter(None, uris):
+            bucket, _, key = uri.removeprefix("s3://").partition("/")
+            path = (folder / key).resolve()
+            if not path.is_relative_to(folder.resolve()):
+                raise ValueError(f"{key!r} would be written outside of {folder}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+            saved.append(path)
+        return saved

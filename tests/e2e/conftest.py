@@ -1,0 +1,38 @@
+"""What the end-to-end tests share: one local cloud with one deployment, made by a real push."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local import cloud as local_cloud
+from local.deployment import Deployment
+from support.checkout import Checkout
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the deployment run in one process, in their order: a second one would have to deploy again."""
+    for item in items:
+        if "deployment" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("deployment"))
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    return Checkout(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="session")
+def deployment(checkout: Checkout) -> Iterator[Deployment]:
+    """A deployment of the working tree, with a subscriber."""
+    with local_cloud.start() as cloud:
+        deployment = Deployment(cloud, print)
+        execution = deployment.push(checkout.folder)
+        assert execution["status"] == "Succeeded"
+        deployment.subscribe()
+        yield deployment
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    return Path(__file__).parents[2] / "scripts" / "local" / "samples"

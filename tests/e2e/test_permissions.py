@@ -1,0 +1,148 @@
+"""The function runs as its role: take away any action that the local cloud enforces, and it shows.
+
+What the local cloud does not enforce has its row in tests/templates/test_policies.py.
+"""
+
+import copy
+import json
+from collections.abc import Callable
+
+import pytest
+
+from local.deployment import ROOT_STACK, Deployment
+from support.deployed import notification, send, until
+
+GOOD = b"".join(b"ABC,%02d-01-2026,%d.50\n" % (day, 10 + day) for day in range(1, 13))
+# Its result has more than one part.
+LARGE = b"id,email\n" + b"".join(b"%d,%s@example.org\n" % (row, b"x" * 240) for row in range(70_000))
+GONE = "3sL4kqtJlcpXroDTDmJ.xUz.rjDHrrrr"
+
+# The event source mapping and Lambda's own logging take these, outside of the local cloud's enforcement; it encrypts
+# no topic either.
+NOT_ENFORCED = {
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "kms:GenerateDataKey",
+    "kms:Decrypt",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+}
+
+
+def upload(body: bytes) -> Callable[[Deployment, str], None]:
+    return lambda deployment, name: deployment.upload(name, body) and None
+
+
+def upload_again(deployment: Deployment, name: str) -> None:
+    """A result stands at the key already."""
+    bucket = deployment.outputs()["ResultsBucket"]
+    deployment.cloud.client("s3").put_object(Bucket=bucket, Key=name.replace(".csv", "_predicted.csv"), Body=b"")
+    deployment.upload(name, GOOD)
+
+
+def upload_superseded(deployment: Deployment, name: str) -> None:
+    """A newer version's result stands at the key already: the parts are dropped."""
+    newer = {"upload-id": "another", "sequencer": "FF" * 8, "last-modified": "2100-01-01T00:00:00+00:00"}
+    bucket = deployment.outputs()["ResultsBucket"]
+    deployment.cloud.client("s3").put_object(Bucket=bucket, Key=name, Body=b"", Metadata=newer)
+    deployment.upload(name, LARGE)
+
+
+def name_what_is_gone(deployment: Deployment, name: str) -> None:
+    send(deployment, notification(deployment, name, GONE))
+
+
+def send_poison(deployment: Deployment, name: str) -> None:
+    send(deployment, name)
+
+
+# (action, the bucket it is about where it is granted on two) -> what makes the function take it.
+SCENARIOS = {
+    ("s3:GetObjectVersion", ""): upload(GOOD),
+    ("s3:PutObject", ""): upload(GOOD),
+    ("s3:GetObject", ""): upload_again,
+    ("s3:AbortMultipartUpload", ""): upload_superseded,
+    ("s3:ListBucket", "uploads"): name_what_is_gone,
+    ("s3:ListBucket", "results"): upload(LARGE),
+    ("dynamodb:UpdateItem", ""): upload(GOOD),
+    ("sns:Publish", ""): upload(GOOD),
+    ("sqs:ChangeMessageVisibility", ""): send_poison,
+}
+
+
+LARGE_ONES = {("s3:AbortMultipartUpload", ""), ("s3:ListBucket", "results")}
+
+
+def key_of(action: str, about: str, word: str) -> str:
+    """A key of the dataset that the scenario's file is of."""
+    folder = "people" if (action, about) in LARGE_ONES else "prices/LSE"
+    return f"{folder}/{word}-{action.replace(':', '-')}-{about}.csv"
+
+
+@pytest.fixture(scope="module")
+def role(deployment) -> str:
+    cloudformation = deployment.cloud.client("cloudformation")
+    stack = cloudformation.describe_stack_resource(StackName=ROOT_STACK, LogicalResourceId="Iam")
+    nested = stack["StackResourceDetail"]["PhysicalResourceId"]
+    role = cloudformation.describe_stack_resource(StackName=nested, LogicalResourceId="ProcessRole")
+    return role["StackResourceDetail"]["PhysicalResourceId"]
+
+
+@pytest.fixture(scope="module")
+def granted(deployment, role) -> dict:
+    """The role's policy as deployed, once every scenario has gone well under it."""
+    for number, ((action, about), scenario) in enumerate(SCENARIOS.items()):
+        scenario(deployment, key_of(action, about, f"granted-{number}"))
+    until(lambda: used(deployment, role, "Allow") == {action for action, _ in SCENARIOS})
+    assert used(deployment, role, "ImplicitDeny") == set()
+    return deployment.cloud.client("iam").get_role_policy(RoleName=role, PolicyName="process")["PolicyDocument"]
+
+
+def used(deployment: Deployment, role: str, decision: str, about: str = "") -> set[str]:
+    """The actions the role took, or was refused, on resources whose ARN holds a word."""
+    return {
+        entry["action"]
+        for entry in deployment.cloud.decisions()
+        if entry["role"] == role and entry["decision"] == decision and about in entry["resource"]
+    }
+
+
+def actions(statement: dict) -> list[str]:
+    return [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+
+
+def without(policy: dict, action: str, about: str) -> dict:
+    """The policy less one action, on the resources that are about something."""
+    policy = copy.deepcopy(policy)
+    for statement in policy["Statement"]:
+        if action not in actions(statement):
+            continue
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        kept = [resource for resource in resources if about not in resource]
+        if about and kept:
+            statement["Resource"] = kept
+        else:
+            statement["Action"] = [other for other in actions(statement) if other != action]
+    policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
+    return policy
+
+
+def test_every_granted_action_is_taken_or_listed(granted):
+    enforced = {action for action, _ in SCENARIOS}
+
+    assert {action for statement in granted["Statement"] for action in actions(statement)} == enforced | NOT_ENFORCED
+
+
+@pytest.mark.parametrize(("action", "about"), SCENARIOS)
+def test_an_action_taken_away_is_missed(deployment, role, granted, action, about):
+    iam = deployment.cloud.client("iam")
+    reduced = without(granted, action, about)
+    assert reduced != granted
+    iam.put_role_policy(RoleName=role, PolicyName="process", PolicyDocument=json.dumps(reduced))
+    try:
+        SCENARIOS[action, about](deployment, key_of(action, about, "denied"))
+
+        until(lambda: action in used(deployment, role, "ImplicitDeny", about))
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName="process", PolicyDocument=json.dumps(granted))
