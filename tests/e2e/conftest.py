@@ -10,13 +10,6 @@ from local.deployment import Deployment
 from support.checkout import Checkout
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the deployment run in one process, in their order: a second one would have to deploy again."""
-    for item in items:
-        if "deployment" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("deployment"))
-
-
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return Checkout(tmp_path_factory.mktemp("checkout"))
