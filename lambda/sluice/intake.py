@@ -113,7 +113,7 @@ class Intake:
         outcome = Outcome(SUCCEEDED, "", dataset.name, first_errors=report.first)
         try:
             try:
-                PROCESSORS[dataset.processor].process(check.rows(), result.write, dataset, upload.id)
+                PROCESSORS[dataset.processor].process(check.blocks(), result.write, dataset, upload.id)
             except PermanentError as error:
                 result.abort()
                 outcome.state, outcome.reason = error.state, error.reason

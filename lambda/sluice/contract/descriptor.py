@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
+from sluice.contract.accept import compile_acceptor
+from sluice.contract.dialect import Dialect
 from sluice.contract.fields import Field, compile_field
-from sluice.contract.records import Dialect
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _KEYS = {"name", "title", "description", "profile", "dialect", "schema"}
@@ -32,12 +33,16 @@ class DescriptorError(ValueError):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A kind of file: which keys belong to it, how they are read, what a valid row is, what is done with them."""
+    """A kind of file: which keys belong to it, how they are read, what a valid row is, what is done with them.
+
+    `acceptor` recognises lines that are certainly valid (contract/accept.py); None where there is no fast path.
+    """
 
     name: str
     key: re.Pattern[str]
     dialect: Dialect
     fields: list[Field]
+    acceptor: Any
     processor: str
     result: str
 
@@ -91,11 +96,13 @@ class _Reader:
         needed = processors[document["sluice:processor"]]
         if needed is not None and tuple(field.type for field in fields) != needed:
             raise self._error(("sluice:processor",), f"needs fields of the types {', '.join(needed)}, in this order")
+        dialect = self._dialect(document.get("dialect", {}))
         return Dataset(
             name=document["name"],
             key=pattern,
-            dialect=self._dialect(document.get("dialect", {})),
+            dialect=dialect,
             fields=fields,
+            acceptor=compile_acceptor(document["schema"]["fields"], dialect, _missing(document["schema"])),
             processor=document["sluice:processor"],
             result=result,
         )
@@ -113,7 +120,7 @@ class _Reader:
         self._known(("schema",), schema, _SCHEMA_KEYS)
         if not isinstance(schema.get("fields"), list) or not schema["fields"]:
             raise self._error(("schema",), "fields must list at least one field")
-        missing = frozenset(schema.get("missingValues", [""]))
+        missing = _missing(schema)
         fields = []
         for position, field in enumerate(schema["fields"]):
             where = ("schema", "fields", position)
@@ -153,6 +160,10 @@ class _Reader:
                 node = node.value[step]
                 line = node.start_mark.line + 1
         return line
+
+
+def _missing(schema: dict) -> frozenset[str]:
+    return frozenset(schema.get("missingValues", [""]))
 
 
 def _key_pattern(template: str) -> re.Pattern[str]:

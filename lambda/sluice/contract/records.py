@@ -4,7 +4,9 @@ import csv
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from sluice.contract.dialect import Dialect
 from sluice.errors import PermanentError
 from sluice.upload import REJECTED
 
@@ -17,15 +19,6 @@ _BOM = b"\xef\xbb\xbf"
 _QUOTING = "has a quote that is never closed, or text after a closing one"
 
 csv.field_size_limit(LINE_LIMIT)
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a delimited file is written (https://specs.frictionlessdata.io/csv-dialect/)."""
-
-    delimiter: str = ","
-    quote: str = '"'
-    header: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,52 +41,89 @@ class _Line:
     broken: bool
 
 
-class LineReader:
-    """The physical lines of a byte stream, counted.
+class Lines:
+    """The physical lines of a byte stream, each taken once: one by one, or a whole run that an expression accepts.
 
-    `chunks` yields bytes. Iterating gives lines with their ends. `count` is the number of lines seen so far,
-    taken from the raw bytes, so that it can be held against what was made of them.
+    `chunks` yields bytes. `count` is taken from the raw bytes as they arrive, so that it can be held against what was
+    made of them. Raises PermanentError (`REJECTED`) for what is no text.
     """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = chunks
-        self.count = 0
+        self._chunks = iter(chunks)
+        self._data = b""
+        self._at = 0
+        self._number = 0
+        self._again: deque[_Line] = deque()
+        self._ends = 0
+        self._open = False
+        self._begin()
 
-    def __iter__(self) -> Iterator[_Line]:
-        for number, raw in enumerate(self._raw_lines(), 1):
-            try:
-                text, broken = raw.decode("utf-8"), b"\0" in raw
-            except UnicodeDecodeError:
-                text, broken = raw.decode("utf-8", errors="replace"), True
-            yield _Line(number, text, broken)
+    @property
+    def count(self) -> int:
+        """Lines that have arrived, a last one without an end included."""
+        return self._ends + self._open
 
-    def _raw_lines(self) -> Iterator[bytes]:
-        rest, first = b"", True
+    def accepted(self, acceptor: Any) -> tuple[bytes, int]:
+        """Takes the run of whole lines from here that the expression matches, and says how many; maybe none."""
+        if self._again:
+            return b"", 0
+        while self._data.find(b"\n", self._at) < 0:
+            if not self._fill():
+                return b"", 0
+        end = acceptor.match(self._data, self._at).end()
+        run = self._data[self._at : end]
+        self._at = end
+        rows = run.count(b"\n")
+        self._number += rows
+        return run, rows
+
+    def next(self) -> _Line | None:
+        """Takes one line; None at the end."""
+        if self._again:
+            return self._again.popleft()
+        while (end := self._data.find(b"\n", self._at) + 1) == 0:
+            if not self._fill():
+                end = len(self._data)
+                break
+        raw = self._data[self._at : end]
+        if not raw:
+            return None
+        self._at = end
+        self._number += 1
+        try:
+            return _Line(self._number, raw.decode("utf-8"), b"\0" in raw)
+        except UnicodeDecodeError:
+            return _Line(self._number, raw.decode("utf-8", errors="replace"), True)
+
+    def unread(self, lines: list[_Line]) -> None:
+        """Puts lines back that were taken last."""
+        self._again.extendleft(reversed(lines))
+
+    def _begin(self) -> None:
+        """The first bytes decide whether this is text: small reads must not hide a NUL or split the BOM."""
+        head = b""
         for chunk in self._chunks:
-            if first:
-                # The first bytes decide whether this is text: small reads must not hide a NUL or split the BOM.
-                rest += chunk
-                if len(rest) < _SNIFFED:
-                    continue
-                chunk, rest, first = _text_start(rest), b"", False
-            self.count += chunk.count(b"\n")
-            rest = yield from self._split(rest + chunk)
-        if first and rest:
-            rest = _text_start(rest)
-            self.count += rest.count(b"\n")
-            rest = yield from self._split(rest)
-        if rest:
-            self.count += 1
-            yield rest
+            head += chunk
+            if len(head) >= _SNIFFED:
+                break
+        self._data = _text_start(head)
+        self._count(self._data)
 
-    def _split(self, data: bytes) -> Iterator[bytes]:
-        lines = data.split(b"\n")
-        rest = lines.pop()
-        for line in lines:
-            yield line + b"\n"
-        if len(rest) > LINE_LIMIT:
+    def _fill(self) -> bool:
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            return False
+        self._data = self._data[self._at :] + chunk
+        self._at = 0
+        if len(self._data) - len(chunk) > LINE_LIMIT:
             raise PermanentError(REJECTED, f"a line is longer than {LINE_LIMIT // 2**20} MiB: check its line ends")
-        return rest
+        self._count(chunk)
+        return True
+
+    def _count(self, chunk: bytes) -> None:
+        self._ends += chunk.count(b"\n")
+        if chunk:
+            self._open = not chunk.endswith(b"\n")
 
 
 def _text_start(head: bytes) -> bytes:
@@ -105,49 +135,37 @@ def _text_start(head: bytes) -> bytes:
     return head.removeprefix(_BOM)
 
 
-def read_records(lines: Iterable[_Line], dialect: Dialect) -> Iterator[Record]:
-    """The records of the lines.
+def read_record(lines: Lines, dialect: Dialect) -> Record | None:
+    """The next record; None at the end.
 
     A quoted cell may hold delimiters, doubled quotes and line ends. A quote that is never legally closed costs the
     one line it stands on: what follows is read anew.
     """
-    source = iter(lines)
-    again: deque[_Line] = deque()
+    line = lines.next()
+    if line is None:
+        return None
+    content = line.text.rstrip("\r\n")
+    if line.broken:
+        return Record(line.number, 1, [], ("encoding-error", "is not UTF-8 text", content))
+    if not content:
+        return Record(line.number, 1, [])
+    if dialect.quote not in content:
+        return Record(line.number, 1, content.split(dialect.delimiter))
+    taken: list[_Line] = []
 
-    def next_line() -> _Line | None:
-        return again.popleft() if again else next(source, None)
+    def feed() -> Iterator[str]:
+        yield line.text
+        size = len(line.text)
+        while size <= QUOTED_LIMIT and (more := lines.next()) is not None:
+            taken.append(more)
+            if more.broken:
+                return
+            size += len(more.text)
+            yield more.text
 
-    while (line := next_line()) is not None:
-        content = line.text.rstrip("\r\n")
-        if line.broken:
-            yield Record(line.number, 1, [], ("encoding-error", "is not UTF-8 text", content))
-        elif not content:
-            yield Record(line.number, 1, [])
-        elif dialect.quote not in content:
-            yield Record(line.number, 1, content.split(dialect.delimiter))
-        else:
-            taken: list[_Line] = []
-
-            def feed(first: _Line = line, taken: list[_Line] = taken) -> Iterator[str]:
-                yield first.text
-                size = len(first.text)
-                while size <= QUOTED_LIMIT and (more := next_line()) is not None:
-                    taken.append(more)
-                    if more.broken:
-                        return
-                    size += len(more.text)
-                    yield more.text
-
-            try:
-                reader = csv.reader(feed(), delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
-                cells = next(reader)
-            except csv.Error:
-                again.extendleft(reversed(taken))
-                yield Record(
-                    line.number,
-                    1,
-                    [],
-                    ("row-error", "has a quote that is never closed, or text after a closing one", content),
-                )
-            else:
-                yield Record(line.number, 1 + len(taken), cells)
+    try:
+        cells = next(csv.reader(feed(), delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True))
+    except csv.Error:
+        lines.unread(taken)
+        return Record(line.number, 1, [], ("row-error", _QUOTING, content))
+    return Record(line.number, 1 + len(taken), cells)

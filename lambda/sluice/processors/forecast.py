@@ -2,15 +2,14 @@
 
 import math
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
-from sluice.contract.check import Row
+from sluice.contract.check import Block
+from sluice.contract.delimited import format_row, parse_row
 from sluice.contract.descriptor import Dataset
 from sluice.errors import PermanentError
-from sluice.processors.delimited import write_rows
 from sluice.upload import REJECTED
 
 WINDOW = 10
@@ -20,31 +19,31 @@ PRICE_TYPES = ("string", "date", "number")
 _PRECISION = 5000
 
 
-def forecast(rows: Iterable[Row], write: Callable[[bytes], object], dataset: Dataset, seed: str) -> None:
+def forecast(blocks: Iterable[Block], write: Callable[[bytes], object], dataset: Dataset, seed: str) -> None:
     """Takes ten consecutive rows from a random start and writes the next three, in the input's own format.
 
     Rows are (stock id, date, price). The prices are rounded half-even to the decimals of the ten prices; the dates
     follow the tenth row's day by day. Raises PermanentError (`REJECTED`) for fewer than ten rows.
     """
-    window, count = choose_window(rows, random.Random(seed))
+    window, count = choose_window(blocks, random.Random(seed))
     if window is None:
         raise PermanentError(REJECTED, f"a forecast needs {WINDOW} valid rows, the file has {count}")
-    stock, last_date, _ = window[-1].values
+    fields = dataset.fields
+    rows = [
+        [field.check(text)[0] for field, text in zip(fields, parse_row(line, dataset.dialect), strict=True)]
+        for line in window
+    ]
+    stock, last_date, _ = rows[-1]
     try:
         dates = [last_date + timedelta(days=day) for day in range(1, PREDICTED + 1)]
     except OverflowError:
         raise PermanentError(REJECTED, f"no calendar has the days after {last_date}") from None
-    prices = [row.values[2] for row in window]
+    prices = [price for _, _, price in rows]
     unit = Decimal(1).scaleb(min(price.as_tuple().exponent for price in prices))
     with localcontext(prec=_PRECISION):
         predicted = [price.quantize(unit, ROUND_HALF_EVEN) for price in predict(prices)]
-    rows_out = zip([stock] * PREDICTED, dates, predicted, strict=True)
-    fields = dataset.fields
-    write_rows(
-        ([field.write(value) for field, value in zip(fields, row, strict=True)] for row in rows_out),
-        write,
-        dataset.dialect,
-    )
+    for row in zip([stock] * PREDICTED, dates, predicted, strict=True):
+        write(format_row([field.write(value) for field, value in zip(fields, row, strict=True)], dataset.dialect))
 
 
 def predict(prices: list[Decimal]) -> list[Decimal]:
@@ -57,17 +56,21 @@ def predict(prices: list[Decimal]) -> list[Decimal]:
     return predicted
 
 
-def choose_window(rows: Iterable[Row], chance: random.Random) -> tuple[list[Row] | None, int]:
+def choose_window(blocks: Iterable[Block], chance: random.Random) -> tuple[list[bytes] | None, int]:
     """Ten consecutive rows, every start equally likely, in one pass over any number of rows, and that number.
 
     Start t replaces the one kept before with probability 1/t. The next start to do so is drawn directly, since
-    none of t+1..m does with probability t/m: the k = 1 case of Algorithm L (Li, 1994), about ln(n) draws.
+    none of t+1..m does with probability t/m: the k = 1 case of Algorithm L (Li, 1994), about ln(n) draws. So all
+    but a few blocks are only counted.
     """
-    recent: deque[Row] = deque(maxlen=WINDOW)
     chosen, start, count = None, 1, 0
-    for count, row in enumerate(rows, 1):
-        recent.append(row)
-        if count - WINDOW + 1 == start:
-            chosen = list(recent)
+    tail: list[bytes] = []
+    for block in blocks:
+        first = count - len(tail) + 1
+        count += block.rows
+        lines = tail + block.lines() if start + WINDOW - 1 <= count else []
+        while start + WINDOW - 1 <= count:
+            chosen = lines[start - first : start - first + WINDOW]
             start = math.floor(start / (1.0 - chance.random())) + 1
+        tail = (tail + block.last(WINDOW - 1))[1 - WINDOW :]
     return chosen, count

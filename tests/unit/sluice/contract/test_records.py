@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.contract.records import LINE_LIMIT, QUOTED_LIMIT, Dialect, LineReader, read_records
+from sluice.contract.dialect import Dialect
+from sluice.contract.records import LINE_LIMIT, QUOTED_LIMIT, Lines, read_record
 from sluice.errors import PermanentError
 
 
 def read(data: bytes, size: int = 1 << 20, dialect: Dialect | None = None) -> list[tuple]:
     """Each record as (line, cells), or (line, error code) where it has a defect."""
-    reader = LineReader(data[start : start + size] for start in range(0, len(data), size))
-    records = list(read_records(reader, dialect or Dialect()))
-    assert sum(record.lines for record in records) == reader.count
+    lines = Lines(data[start : start + size] for start in range(0, len(data), size))
+    records = list(iter(lambda: read_record(lines, dialect or Dialect()), None))
+    assert sum(record.lines for record in records) == lines.count
     return [(record.line, record.defect[0] if record.defect else record.cells) for record in records]
 
 
@@ -76,7 +77,7 @@ def test_a_line_without_end_is_refused_in_bounded_memory():
     chunks = (b"x" * (1 << 20) for _ in range(10_000))
 
     with pytest.raises(PermanentError, match="longer than 16 MiB"):
-        list(read_records(LineReader(chunks), Dialect()))
+        read_record(Lines(chunks), Dialect())
     assert LINE_LIMIT == 16 << 20
 
 

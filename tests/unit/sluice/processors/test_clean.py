@@ -15,7 +15,7 @@ def test_valid_rows_are_written_as_they_were_under_the_header():
     errors, pieces = [], []
     check = Check(PEOPLE, [source], errors.append)
 
-    clean(check.rows(), pieces.append, PEOPLE, "")
+    clean(check.blocks(), pieces.append, PEOPLE, "")
 
     assert b"".join(pieces) == b"id,email\n1,a@b.org\n5,g@h.org\n"
     assert (check.good, check.rejected, check.blank) == (2, 3, 1)

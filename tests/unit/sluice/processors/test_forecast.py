@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.contract.check import Row
+from sluice.contract.check import Block
 from sluice.contract.descriptor import load_dataset
 from sluice.errors import PermanentError
 from sluice.processors import FIELD_TYPES
@@ -19,13 +19,17 @@ from sluice.processors.forecast import choose_window, forecast, predict
 PRICES = load_dataset(Path(__file__).parents[4] / "lambda" / "datasets" / "prices.yaml", FIELD_TYPES)
 
 
-def rows(prices: list[str], start: date = date(2026, 2, 20)) -> list[Row]:
-    return [Row(n + 1, [], ["ABC", start + timedelta(days=n), Decimal(price)]) for n, price in enumerate(prices)]
+def rows(prices: list[str], start: date = date(2026, 2, 20)) -> list[bytes]:
+    return [f"ABC,{start + timedelta(days=n):%d-%m-%Y},{price}\n".encode() for n, price in enumerate(prices)]
 
 
-def run(given_rows: list[Row], seed: str = "seed") -> list[str]:
+def blocks(given: list[bytes], size: int = 7) -> list[Block]:
+    return [Block(b"".join(given[at : at + size]), len(given[at : at + size])) for at in range(0, len(given), size)]
+
+
+def run(given: list[bytes], seed: str = "seed") -> list[str]:
     pieces: list[bytes] = []
-    forecast(given_rows, pieces.append, PRICES, seed)
+    forecast(blocks(given), pieces.append, PRICES, seed)
     return b"".join(pieces).decode().splitlines()
 
 
@@ -66,24 +70,30 @@ def test_no_day_follows_the_last_one():
         run(rows(["1"] * 10, date(9999, 12, 20)))
 
 
-@given(st.integers(10, 60), st.text())
-def test_the_window_is_ten_consecutive_rows_and_the_same_for_the_same_seed(count, seed):
-    given_rows = rows([str(n) for n in range(count)])
+@given(st.integers(10, 60), st.integers(1, 70), st.text())
+def test_the_window_is_ten_consecutive_rows_and_the_same_for_the_same_seed(count, size, seed):
+    given_rows = [f"{number}\n".encode() for number in range(count)]
 
-    window, seen = choose_window(given_rows, random.Random(seed))
+    window, seen = choose_window(blocks(given_rows, size), random.Random(seed))
 
-    first = window[0].number - 1
+    first = int(window[0])
     assert seen == count
-    assert window == given_rows[first : first + 10]
-    assert choose_window(given_rows, random.Random(seed)) == (window, seen)
+    assert window == [row[:-1] for row in given_rows[first : first + 10]]
+    assert choose_window(blocks(given_rows, 1), random.Random(seed)) == (window, seen), "however the rows are cut"
 
 
 def test_every_start_is_equally_likely():
-    given_rows = rows(["1"] * 14)
+    given_blocks = blocks([f"{number}\n".encode() for number in range(14)])
     draws = 20_000
 
-    starts = Counter(choose_window(given_rows, random.Random(seed))[0][0].number for seed in range(draws))
+    starts = Counter(int(choose_window(given_blocks, random.Random(seed))[0][0]) for seed in range(draws))
 
-    assert sorted(starts) == [1, 2, 3, 4, 5]
+    assert sorted(starts) == [0, 1, 2, 3, 4]
     # Five times the standard deviation of a share of one fifth.
     assert all(abs(count - draws / 5) < 5 * (draws * 0.2 * 0.8) ** 0.5 for count in starts.values())
+
+
+def test_a_row_with_a_line_end_inside_stays_whole():
+    given_blocks = [Block(b'"A\nBC",01-01-2026,5\n', 1), *blocks(rows(["1"] * 9))]
+
+    assert choose_window(given_blocks, random.Random(0))[0][0] == b'"A\nBC",01-01-2026,5'
