@@ -1,7 +1,6 @@
 """Bytes to records: delimited text (RFC 4180) in one pass and constant memory, each record with its line."""
 
 import csv
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,26 +33,19 @@ class Record:
     defect: tuple[str, str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    number: int
-    text: str
-    broken: bool
-
-
 class Lines:
-    """The physical lines of a byte stream, each taken once: one by one, or a whole run that an expression accepts.
+    """The physical lines of a byte stream, each taken once: one by one, or many at once.
 
-    `chunks` yields bytes. `count` is taken from the raw bytes as they arrive, so that it can be held against what was
-    made of them. Raises PermanentError (`REJECTED`) for what is no text.
+    `chunks` yields bytes. `number` is the last line taken. `count` is taken from the raw bytes as they arrive, so that
+    it can be held against what was made of them. Raises PermanentError (`REJECTED`) for what is no text.
     """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
+        self.number = 0
         self._chunks = iter(chunks)
         self._data = b""
         self._at = 0
-        self._number = 0
-        self._again: deque[_Line] = deque()
+        self._held: tuple[int, int] | None = None
         self._ends = 0
         self._open = False
         self._begin()
@@ -65,39 +57,49 @@ class Lines:
 
     def accepted(self, acceptor: Any) -> tuple[bytes, int]:
         """Takes the run of whole lines from here that the expression matches, and says how many; maybe none."""
-        if self._again:
-            return b"", 0
         while self._data.find(b"\n", self._at) < 0:
             if not self._fill():
                 return b"", 0
-        end = acceptor.match(self._data, self._at).end()
-        run = self._data[self._at : end]
-        self._at = end
-        rows = run.count(b"\n")
-        self._number += rows
-        return run, rows
+        return self._take(acceptor.match(self._data, self._at).end())
 
-    def next(self) -> _Line | None:
-        """Takes one line; None at the end."""
-        if self._again:
-            return self._again.popleft()
+    def next(self) -> tuple[str, bool] | None:
+        """Takes one line: its text, and whether it is broken (no UTF-8, or with a NUL in it); None at the end."""
         while (end := self._data.find(b"\n", self._at) + 1) == 0:
             if not self._fill():
                 end = len(self._data)
                 break
-        raw = self._data[self._at : end]
-        if not raw:
-            return None
-        self._at = end
-        self._number += 1
-        try:
-            return _Line(self._number, raw.decode("utf-8"), b"\0" in raw)
-        except UnicodeDecodeError:
-            return _Line(self._number, raw.decode("utf-8", errors="replace"), True)
+        return _decode(self._take(end)[0])
 
-    def unread(self, lines: list[_Line]) -> None:
-        """Puts lines back that were taken last."""
-        self._again.extendleft(reversed(lines))
+    def through_quote(self, quote: bytes, limit: int) -> tuple[str, bool] | None:
+        """Takes all lines up to the next one with a quote in it, together; None where it is too far or not there."""
+        while True:
+            found = self._data.find(quote, self._at)
+            end = self._data.find(b"\n", found) + 1 if found >= 0 else 0
+            if end or len(self._data) - self._at > limit or not self._fill():
+                break
+        if found < 0 or (end or len(self._data)) - self._at > limit:
+            return None
+        return _decode(self._take(end or len(self._data))[0])
+
+    def hold(self) -> None:
+        """Remembers this place, to come back to with `rewind`; `release` forgets it."""
+        self._held = (self._at, self.number)
+
+    def rewind(self) -> None:
+        """Goes back to the place that is held: what was taken since is taken anew."""
+        self._at, self.number = self._held
+        self.release()
+
+    def release(self) -> None:
+        """Forgets the place that is held, and with it what was read since."""
+        self._held = None
+
+    def _take(self, end: int) -> tuple[bytes, int]:
+        run = self._data[self._at : end]
+        self._at = end
+        lines = run.count(b"\n") + (bool(run) and not run.endswith(b"\n"))
+        self.number += lines
+        return run, lines
 
     def _begin(self) -> None:
         """The first bytes decide whether this is text: small reads must not hide a NUL or split the BOM."""
@@ -113,9 +115,12 @@ class Lines:
         chunk = next(self._chunks, None)
         if chunk is None:
             return False
-        self._data = self._data[self._at :] + chunk
-        self._at = 0
-        if len(self._data) - len(chunk) > LINE_LIMIT:
+        kept = self._held[0] if self._held else self._at
+        self._data = self._data[kept:] + chunk
+        self._at -= kept
+        if self._held:
+            self._held = (0, self._held[1])
+        if len(self._data) - self._at - len(chunk) > LINE_LIMIT:
             raise PermanentError(REJECTED, f"a line is longer than {LINE_LIMIT // 2**20} MiB: check its line ends")
         self._count(chunk)
         return True
@@ -135,37 +140,45 @@ def _text_start(head: bytes) -> bytes:
     return head.removeprefix(_BOM)
 
 
+def _decode(raw: bytes) -> tuple[str, bool] | None:
+    if not raw:
+        return None
+    try:
+        return raw.decode("utf-8"), b"\0" in raw
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", errors="replace"), True
+
+
 def read_record(lines: Lines, dialect: Dialect) -> Record | None:
     """The next record; None at the end.
 
     A quoted cell may hold delimiters, doubled quotes and line ends. A quote that is never legally closed costs the
     one line it stands on: what follows is read anew.
     """
-    line = lines.next()
-    if line is None:
+    first = lines.next()
+    if first is None:
         return None
-    content = line.text.rstrip("\r\n")
-    if line.broken:
-        return Record(line.number, 1, [], ("encoding-error", "is not UTF-8 text", content))
+    text, broken = first
+    line, content = lines.number, text.rstrip("\r\n")
+    if broken:
+        return Record(line, 1, [], ("encoding-error", "is not UTF-8 text", content))
     if not content:
-        return Record(line.number, 1, [])
+        return Record(line, 1, [])
     if dialect.quote not in content:
-        return Record(line.number, 1, content.split(dialect.delimiter))
-    taken: list[_Line] = []
+        return Record(line, 1, content.split(dialect.delimiter))
+    lines.hold()
 
     def feed() -> Iterator[str]:
-        yield line.text
-        size = len(line.text)
-        while size <= QUOTED_LIMIT and (more := lines.next()) is not None:
-            taken.append(more)
-            if more.broken:
-                return
-            size += len(more.text)
-            yield more.text
+        yield text
+        left = QUOTED_LIMIT
+        while left > 0 and (more := lines.through_quote(dialect.quote.encode(), left)) and not more[1]:
+            left -= len(more[0])
+            yield more[0]
 
     try:
         cells = next(csv.reader(feed(), delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True))
     except csv.Error:
-        lines.unread(taken)
-        return Record(line.number, 1, [], ("row-error", _QUOTING, content))
-    return Record(line.number, 1 + len(taken), cells)
+        lines.rewind()
+        return Record(line, 1, [], ("row-error", _QUOTING, content))
+    lines.release()
+    return Record(line, lines.number - line + 1, cells)

@@ -1,0 +1,1 @@
+"""Speed, measured: ours beside what people would write or use instead, in one run on one core."""
