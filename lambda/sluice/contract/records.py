@@ -70,14 +70,20 @@ class Lines:
                 break
         return _decode(self._take(end)[0])
 
-    def through_quote(self, quote: bytes, limit: int) -> tuple[str, bool] | None:
-        """Takes all lines up to the next one with a quote in it, together; None where it is too far or not there."""
+    def through_quote(self, quote: bytes, after: bytes, limit: int) -> tuple[str, bool] | None:
+        """Takes all lines up to the next one with a quote in it, together.
+
+        None where that is more than `limit` bytes away or not there, or where the quote is not followed by one of the
+        bytes in `after` or the end: it then closes nothing.
+        """
         while True:
             found = self._data.find(quote, self._at)
             end = self._data.find(b"\n", found) + 1 if found >= 0 else 0
             if end or len(self._data) - self._at > limit or not self._fill():
                 break
         if found < 0 or (end or len(self._data)) - self._at > limit:
+            return None
+        if self._data[found + 1 : found + 2] not in after:
             return None
         return _decode(self._take(end or len(self._data))[0])
 
@@ -168,10 +174,13 @@ def read_record(lines: Lines, dialect: Dialect) -> Record | None:
         return Record(line, 1, content.split(dialect.delimiter))
     lines.hold()
 
+    quote = dialect.quote.encode()
+    after = quote + dialect.delimiter.encode() + b"\r\n"
+
     def feed() -> Iterator[str]:
         yield text
         left = QUOTED_LIMIT
-        while left > 0 and (more := lines.through_quote(dialect.quote.encode(), left)) and not more[1]:
+        while left > 0 and (more := lines.through_quote(quote, after, left)) and not more[1]:
             left -= len(more[0])
             yield more[0]
 
