@@ -51,7 +51,7 @@ def announce(upload: Upload, attempt: int, outcome: Outcome, environment: str) -
     # SNS refuses an empty attribute: an upload of no dataset carries "none".
     attributes["dataset"] = outcome.dataset or "none"
     return Announcement(
-        subject=_printable(f"{_headline(upload, outcome)}")[:_SUBJECT_LIMIT],
+        subject=_printable(_headline(upload, outcome))[:_SUBJECT_LIMIT],
         text=_text(upload, attempt, outcome, environment),
         document=json.dumps(document, ensure_ascii=False, separators=(",", ":")),
         attributes=attributes,

@@ -22,6 +22,8 @@ _REPORT_TYPE = "application/jsonl; charset=utf-8"
 _RESULT_TYPE = "text/csv; charset=utf-8"
 # Beyond the invocation's own deadline: by then the function that holds the lease is certainly gone.
 _LEASE_MARGIN = 30.0
+# Seconds an upload should find left when it is begun; one that finds less waits for a fresh invocation.
+_ROOM = 60.0
 _FIRST_DELAY, _DELAY_GROWTH, _LONGEST_DELAY = 10, 3, 900
 
 
@@ -52,15 +54,17 @@ class Intake:
         self._max_receives = max_receives
 
     def accept(self, upload: Upload, *, receives: int, remaining: float) -> Outcome | None:
-        """Brings an upload to its final state; None where it stands already.
+        """Brings an upload to its final state; None where it stands already, or another attempt has taken over.
 
         `receives` is how often the queue has delivered the message, `remaining` the seconds this invocation has
         left. Raises Retry where the message must come back: after a transient failure, while another delivery is
-        at work, or until the queue has dead-lettered the message of a `FAILED` upload.
+        at work, where too little time is left, or until the queue has dead-lettered the message of a `FAILED` upload.
         """
-        claim = self._ledger.claim(
-            upload, lease=remaining + _LEASE_MARGIN, max_tries=self._max_tries, redriven=receives == 1
-        )
+        last = receives >= self._max_receives
+        if remaining < _ROOM and not last:
+            raise Retry("this invocation has too little time left", delay=0)
+        lease = remaining + _LEASE_MARGIN
+        claim = self._ledger.claim(upload, lease=lease, max_tries=self._max_tries, redriven=receives == 1)
         match claim.status:
             case claims.DONE:
                 return None
@@ -69,31 +73,38 @@ class Intake:
             case claims.BUSY:
                 raise Retry("another delivery of this upload is at work", delay=retry_delay(receives))
             case claims.SPENT:
-                self._fail(upload, claim, claim.error)
-        return self._attempt(upload, claim, receives)
-
-    def _attempt(self, upload: Upload, claim: Claim, receives: int) -> Outcome:
+                return self._fail(upload, claim, lease, claim.error)
         try:
             outcome = self._process(upload)
-            self._conclude(upload, claim, outcome)
+            return outcome if self._conclude(upload, claim.attempt, outcome) else None
         except Exception as error:  # Whatever it is, it is no fault of the file: try again, then say FAILED.
             message = _cause(error)
-            if claim.tries >= self._max_tries or receives >= self._max_receives:
-                self._fail(upload, claim, message)
+            if last or claim.tries >= self._max_tries:
+                return self._fail(upload, claim, lease, message)
             self._ledger.release(upload, claim.attempt, message)
             raise Retry(message, delay=retry_delay(claim.tries)) from error
-        return outcome
 
-    def _fail(self, upload: Upload, claim: Claim, error: str) -> None:
-        """Concludes as `FAILED` and sends the message on its way to the dead-letter queue."""
+    def _fail(self, upload: Upload, claim: Claim, lease: float, error: str) -> None:
+        """Concludes as `FAILED` and sends the message on its way to the dead-letter queue.
+
+        The attempt that ended may have announced its outcome before it did, so this is another attempt. Returns where
+        that outcome has become final after all.
+        """
+        attempt = self._ledger.succeed(upload, claim.attempt, lease)
+        if attempt is None:
+            return
         reason = f"gave up after {claim.tries} attempts: {error}"
-        self._conclude(upload, claim, Outcome(FAILED, reason))
+        try:
+            self._conclude(upload, attempt, Outcome(FAILED, reason))
+        except Exception as unsaid:
+            self._ledger.release(upload, attempt, error)
+            raise Retry(_cause(unsaid), delay=retry_delay(claim.tries)) from unsaid
         raise Retry(reason, delay=0)
 
-    def _conclude(self, upload: Upload, claim: Claim, outcome: Outcome) -> None:
+    def _conclude(self, upload: Upload, attempt: int, outcome: Outcome) -> bool:
         """Announces first: whoever is killed in between announces the same again, and nothing stays unsaid."""
-        self._notifier.publish(announce(upload, claim.attempt, outcome, self._environment))
-        self._ledger.finish(upload, claim.attempt, outcome)
+        self._notifier.publish(announce(upload, attempt, outcome, self._environment))
+        return self._ledger.finish(upload, attempt, outcome)
 
     def _process(self, upload: Upload) -> Outcome:
         dataset: Dataset | None = None
@@ -119,11 +130,13 @@ class Intake:
                 outcome.state, outcome.reason = error.state, error.reason
             outcome.rows_good, outcome.rows_rejected, outcome.rows_blank = check.good, check.rejected, check.blank
             if outcome.state == SUCCEEDED:
-                outcome.result = result.commit()
                 outcome.reason = f"all {check.good:,} rows are valid"
                 if check.rejected:
                     outcome.state = PARTIAL
                     outcome.reason = f"{check.rejected:,} of {check.good + check.rejected:,} rows break the contract"
+                    # Of two objects, the first must not be written where the second will be refused.
+                    report.precedes_none()
+                outcome.result = result.commit()
             if check.rejected:
                 outcome.error_report = report.commit()
         except BaseException:
@@ -153,7 +166,7 @@ class _Report:
     def __init__(self, writer: ResultWriter) -> None:
         self._writer = writer
         self.first: list[RowError] = []
-        self.commit, self.abort = writer.commit, writer.abort
+        self.commit, self.abort, self.precedes_none = writer.commit, writer.abort, writer.precedes_none
 
     def add(self, error: RowError) -> None:
         if len(self.first) < FIRST_ERRORS:

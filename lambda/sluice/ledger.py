@@ -26,15 +26,14 @@ class Claim:
     """Whether this delivery may process the upload.
 
     `status` is `CLAIMED` (go on, as `attempt`), `DONE` (a final state stands), `DEAD` (it is `FAILED`: only a
-    redrive tries again), `BUSY` (another delivery works on it until `until`, in epoch seconds) or `SPENT` (the
-    last attempt was killed and there are none left; `attempt` is that one). `tries` counts the attempts since the
-    upload was first seen or redriven, `error` is what the last one died of.
+    redrive tries again), `BUSY` (another delivery works on it) or `SPENT` (the last attempt has ended and there are
+    none left; `attempt` is that one). `tries` counts the attempts since the upload was first seen or redriven, `error`
+    is what the last one died of.
     """
 
     status: str
     attempt: int
     tries: int = 0
-    until: float = 0
     error: str = ""
 
 
@@ -49,7 +48,8 @@ class Ledger:
     def claim(self, upload: Upload, *, lease: float, max_tries: int, redriven: bool) -> Claim:
         """Takes the upload for one attempt of at most `lease` seconds, unless somebody has or had it.
 
-        `redriven` says that the message was just put on the queue, so that a `FAILED` upload is tried anew.
+        `redriven` says that the message was just put on the queue, so that an upload that is `FAILED`, or has no
+        attempts left, is tried anew.
         """
         now = self._clock()
         values = {
@@ -75,20 +75,39 @@ class Ledger:
         if item["won"]:
             return Claim(CLAIMED, int(item["attempt"]), int(item["tries"]))
         attempt, tries, state = int(item["attempt"]), int(item["tries"]), item["state"]
-        if state == FAILED and redriven:
+        spent = state == PROCESSING and float(item["lease_until"]) < now
+        if redriven and (state == FAILED or spent):
             del values[":max"]
             again = self._update(
                 upload,
                 update + ":one REMOVE reason",
-                "#state = :failed AND attempt = :attempt",
-                {**values, ":failed": FAILED, ":attempt": attempt},
+                "#state = :state AND attempt = :attempt",
+                {**values, ":state": state, ":attempt": attempt},
             )
-            return Claim(CLAIMED if again["won"] else BUSY, int(again["attempt"]), 1, now)
+            return Claim(CLAIMED if again["won"] else BUSY, int(again["attempt"]), 1)
         if state in FINAL_STATES:
             return Claim(DEAD if state == FAILED else DONE, attempt)
-        if float(item["lease_until"]) < now:
+        if spent:
             return Claim(SPENT, attempt, tries, error=item.get("last_error", "the function was killed"))
-        return Claim(BUSY, attempt, tries, until=float(item["lease_until"]))
+        return Claim(BUSY, attempt, tries)
+
+    def succeed(self, upload: Upload, attempt: int, lease: float) -> int | None:
+        """Takes the upload over from an attempt that has ended, as the next one; None where it is not that one's.
+
+        What is announced then cannot contradict what that attempt may have announced before it ended.
+        """
+        item = self._update(
+            upload,
+            "SET attempt = attempt + :one, lease_until = :until",
+            "#state = :processing AND attempt = :attempt",
+            {
+                ":one": 1,
+                ":until": _number(self._clock() + lease),
+                ":processing": PROCESSING,
+                ":attempt": attempt,
+            },
+        )
+        return int(item["attempt"]) if item["won"] else None
 
     def release(self, upload: Upload, attempt: int, error: str) -> None:
         """Ends an attempt that failed for now: the upload is free for the next one, and the item says why."""

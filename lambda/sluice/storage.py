@@ -119,6 +119,10 @@ class ResultWriter:
             return self._stored(existing["version_id"])
         return self._put_or_fail({"IfMatch": existing["etag"]})
 
+    def precedes_none(self) -> None:
+        """Raises PermanentError (`IGNORED`) where a newer version of the upload has its object there already."""
+        self._existing()
+
     def abort(self) -> None:
         """Drops what was written; nothing becomes visible."""
         if self._multipart:

@@ -88,6 +88,9 @@ class _Reader:
             raise self._error(("profile",), "must be tabular-data-resource")
         if document["sluice:processor"] not in processors:
             raise self._error(("sluice:processor",), f"must be one of {', '.join(sorted(processors))}")
+        for key in ("sluice:key", "sluice:result"):
+            if not isinstance(document[key], str):
+                raise self._error((key,), "must be text")
         pattern = self._attempt(("sluice:key",), lambda: _key_pattern(document["sluice:key"]))
         result = document["sluice:result"]
         if unknown := set(_PLACEHOLDER.findall(result)) - set(pattern.groupindex):
@@ -120,6 +123,9 @@ class _Reader:
         self._known(("schema",), schema, _SCHEMA_KEYS)
         if not isinstance(schema.get("fields"), list) or not schema["fields"]:
             raise self._error(("schema",), "fields must list at least one field")
+        missing = schema.get("missingValues", [])
+        if not isinstance(missing, list) or not all(isinstance(value, str) for value in missing):
+            raise self._error(("schema", "missingValues"), "must be a list of texts")
         missing = _missing(schema)
         fields = []
         for position, field in enumerate(schema["fields"]):

@@ -23,7 +23,7 @@ from sluice.ledger import Ledger
 from sluice.notify import Notifier
 from sluice.processors import FIELD_TYPES
 from sluice.storage import Storage
-from sluice.upload import Outcome
+from sluice.upload import Outcome, Upload
 
 # Short, so that a hanging call is retried while the invocation lasts: the function's timeout is 300 s.
 _CONFIG = Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
@@ -54,34 +54,42 @@ def handler(event: dict, context: LambdaContext) -> dict:
 
 
 def _accept_message(record: SQSRecord, context: LambdaContext) -> None:
-    receives = int(record.attributes.approximate_receive_count)
+    """Accepts every upload that a message tells of; the message comes back where any of them must."""
     try:
-        for upload in parse_message(record.body):
-            logger.append_keys(upload_id=upload.id, bucket=upload.bucket, key=upload.key)
-            if upload.version_id == TEST_EVENT:
-                ledger.note(upload, "S3's own test of the notification; it names no object")
-            else:
-                remaining = context.get_remaining_time_in_millis() / 1000
-                _log(intake.accept(upload, receives=receives, remaining=remaining))
+        uploads = parse_message(record.body)
     except UnreadableMessageError as error:
         logger.error("unreadable message", reason=str(error), message_id=record.message_id)
         _come_back(record, delay=0)
         raise
+    retries = [retry for upload in uploads if (retry := _accept(upload, record, context))]
+    if retries:
+        _come_back(record, min(retry.delay for retry in retries))
+        raise retries[0]
+
+
+def _accept(upload: Upload, record: SQSRecord, context: LambdaContext) -> Retry | None:
+    receives = int(record.attributes.approximate_receive_count)
+    logger.append_keys(upload_id=upload.id, bucket=upload.bucket, key=upload.key)
+    try:
+        if upload.version_id == TEST_EVENT:
+            ledger.note(upload, "S3's own test of the notification; it names no object")
+        else:
+            remaining = context.get_remaining_time_in_millis() / 1000
+            _log(intake.accept(upload, receives=receives, remaining=remaining))
     except Retry as retry:
         logger.warning("message comes back", reason=str(retry), delay=retry.delay)
-        _come_back(record, retry.delay)
-        raise
-    except Exception:
+        return retry
+    except Exception as error:
         logger.exception("the upload could not be accounted for")
-        _come_back(record, retry_delay(receives))
-        raise
+        return Retry(f"could not be accounted for: {type(error).__name__}", retry_delay(receives))
     finally:
         logger.remove_keys(["upload_id", "bucket", "key"])
+    return None
 
 
 def _log(outcome: Outcome | None) -> None:
     if outcome is None:
-        logger.info("nothing to do: this upload has its final state")
+        logger.info("nothing to do: this upload has its final state, or another attempt has it")
     else:
         logger.info(
             "upload concluded",

@@ -180,14 +180,14 @@ def test_spent_attempts_end_in_failed_which_is_final_until_redriven(aws):
 
     assert delays == [10, 30, 0, 0, 0], "two waits, then straight to the dead-letter queue"
     [told] = aws.told()
-    assert (told["state"], told["attempt"]) == ("FAILED", 3)
+    assert (told["state"], told["attempt"]) == ("FAILED", 4), "another attempt than the one that may have spoken"
     assert "InternalError" in told["reason"]
     [item] = aws.items()
     assert item["state"] == "FAILED"
 
     assert accept(intake, upload, receives=1).state == "SUCCEEDED", "a redriven message starts to count anew"
     [told], [item] = aws.told(), aws.items()
-    assert (told["state"], told["attempt"]) == ("SUCCEEDED", 4)
+    assert (told["state"], told["attempt"]) == ("SUCCEEDED", 5)
     assert item["state"] == "SUCCEEDED"
 
 
@@ -278,3 +278,93 @@ def test_lines_that_do_not_add_up_fail_instead_of_succeeding(aws, monkeypatch):
 
     with pytest.raises(Retry, match="12 lines were read but 11 accounted for"):
         accept(aws.intake(), upload)
+
+
+@pytest.mark.parametrize(("adapter", "method", "after"), [("ledger", "finish", False), ("notifier", "publish", True)])
+def test_no_attempt_announces_two_states_even_the_last_one(aws, adapter, method, after):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    intake = aws.intake(max_tries=1, **{adapter: Failing(getattr(aws, adapter), method, 1, after=after)})
+
+    with pytest.raises(Retry):
+        accept(intake, upload)
+
+    told = {message["attempt"]: message["state"] for message in aws.told()}
+    assert told == {1: "SUCCEEDED", 2: "FAILED"}
+    [item] = aws.items()
+    assert (item["state"], item["attempt"]) == ("FAILED", "2")
+
+
+def test_a_last_attempt_that_is_killed_after_it_spoke_is_not_contradicted(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    killed = Failing(aws.ledger, "finish", 1, error=KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        accept(aws.intake(max_tries=1, ledger=killed), upload)
+    aws.clock.now += 400
+
+    with pytest.raises(Retry):
+        accept(aws.intake(max_tries=1), upload, receives=2)
+
+    assert {message["attempt"]: message["state"] for message in aws.told()} == {1: "SUCCEEDED", 2: "FAILED"}
+
+
+def test_a_last_attempt_whose_end_was_written_after_all_stands(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+
+    assert accept(aws.intake(max_tries=1, ledger=Failing(aws.ledger, "finish", 1, after=True)), upload) is None
+
+    assert [item["state"] for item in aws.items()] == ["SUCCEEDED"]
+    assert [message["state"] for message in aws.told()] == ["SUCCEEDED"]
+
+
+def test_a_failure_that_cannot_be_announced_is_announced_when_it_can(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    intake = aws.intake(max_tries=1, notifier=Failing(aws.notifier, "publish", 3))
+
+    for receives in (1, 2):
+        with pytest.raises(Retry) as retry:
+            accept(intake, upload, receives)
+        assert retry.value.delay > 0
+    with pytest.raises(Retry):
+        accept(intake, upload, receives=3)
+
+    assert [message["state"] for message in aws.told()] == ["FAILED"]
+
+
+def test_a_redrive_helps_an_upload_that_ran_out_of_attempts_unsaid(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    intake = aws.intake(max_tries=1, notifier=Failing(aws.notifier, "publish", 2))
+    with pytest.raises(Retry):
+        accept(intake, upload)
+
+    assert accept(intake, upload, receives=1).state == "SUCCEEDED"
+
+
+def test_too_little_time_leaves_the_upload_to_a_fresh_invocation(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+
+    with pytest.raises(Retry, match="too little time") as retry:
+        accept(aws.intake(), upload, remaining=59)
+
+    assert (retry.value.delay, aws.items()) == (0, [])
+    assert accept(aws.intake(), upload, receives=8, remaining=59).state == "SUCCEEDED", "the last chance is taken"
+
+
+def test_the_lease_outlasts_the_invocation(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    killed = Failing(aws.storage, "open", 1, error=KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        accept(aws.intake(storage=killed), upload, remaining=200)
+
+    [item] = aws.items()
+    assert float(item["lease_until"]) == aws.clock.now + 230
+
+
+def test_an_older_partial_file_leaves_nothing_beside_a_newer_rejected_one(aws):
+    old = aws.upload("prices/LSE/ABC.csv", PRICES + b"broken\n")
+    new = aws.upload("prices/LSE/ABC.csv", b"broken\n")
+    intake = aws.intake()
+    assert accept(intake, new).state == "REJECTED"
+
+    assert accept(intake, old).state == "IGNORED"
+
+    assert aws.results() == ["prices/LSE/ABC.csv.errors.jsonl"]

@@ -114,3 +114,14 @@ def test_logs_name_the_upload_and_never_its_rows(aws, process, log):
     [concluded] = [line for line in lines if line["message"] == "upload concluded"]
     assert (concluded["key"], concluded["state"], concluded["rows_rejected"]) == ("people/staff.csv", "PARTIAL", 1)
     assert "example.org" not in json.dumps(lines)
+
+
+def test_a_message_of_two_records_loses_none_when_one_must_come_back(aws, process):
+    bad, good = aws.upload("prices/LSE/A.csv", PRICES), aws.upload("prices/LSE/B.csv", PRICES)
+    aws.ledger.claim(bad, lease=1e9, max_tries=3, redriven=True)
+    records = [json.loads(notification(upload))["Records"][0] for upload in (bad, good)]
+
+    assert process(json.dumps({"Records": records})) == {0: 10}
+
+    states = {item["upload_key"]: item["state"] for item in aws.items()}
+    assert states == {"uploads/prices/LSE/A.csv": "PROCESSING", "uploads/prices/LSE/B.csv": "SUCCEEDED"}

@@ -58,6 +58,8 @@ def test_placeholders_carry_over_to_the_result(tmp_path):
         ("-of-{team}", "-of-{town}", 10, "{town} does not occur in sluice:key"),
         ("sluice:key: staff/{team}/{name}.csv\n", "", 1, "sluice:key is missing"),
         ("  fields:", "  fields: [", 6, ""),
+        ("schema:\n", "schema:\n  missingValues: NA\n", 5, "must be a list of texts"),
+        ("sluice:result: clean/{name}-of-{team}.csv", "sluice:result: 7", 10, "must be text"),
     ],
 )
 def test_a_wrong_descriptor_is_refused_with_file_and_line(tmp_path, old, new, line, reason):
