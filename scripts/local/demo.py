@@ -32,8 +32,13 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         files = {key: path.read_bytes() for key, path in _files(options).items()}
+        if options.save:
+            options.save.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         print(f"scripts/demo: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    except ValueError as error:
+        print(f"scripts/demo: {error}", file=sys.stderr)
         return 2
     started = time.monotonic()
 
@@ -78,7 +83,10 @@ def _files(options: argparse.Namespace) -> dict[str, Path]:
     for upload in options.upload:
         cuts = [position for position, character in enumerate(upload) if character == "="]
         cut = next((cut for cut in reversed(cuts) if Path(upload[:cut]).is_file()), cuts[0])
-        files[upload[cut + 1 :]] = Path(upload[:cut])
+        key = upload[cut + 1 :]
+        if key in files:
+            raise ValueError(f"{key} is the key of two files: give each its own")
+        files[key] = Path(upload[:cut])
     return files
 
 
@@ -130,7 +138,8 @@ def _print(
     if options.json:
         document = {"uploads": [ending.as_dict() for ending in endings], "wrong": wrong}
         if options.keep:
-            document["cloud"] = {"pid": cloud.pid, "environment": cloud.environment()}
+            use = {"environment": cloud.environment(), "commands": _commands(cloud, deployment)}
+            document["cloud"] = {"pid": cloud.pid, **use}
         print(json.dumps(document, indent=2, ensure_ascii=False))
         return
     rows = [
@@ -156,14 +165,21 @@ def _print(
         for name, value in sorted(cloud.environment().items()):
             if name not in os.environ or os.environ[name] != value:
                 print(f"export {name}={value}")
-        outputs = deployment.outputs()
+        print("\n".join(_commands(cloud, deployment)))
+        print(f"\nTo stop it and remove all it wrote: kill {cloud.pid}")
+
+
+def _commands(cloud: local_cloud.Cloud, deployment: Deployment) -> list[str]:
+    """What somebody may want to try on a cloud that is kept."""
+    outputs = deployment.outputs()
+    return [
+        f"aws --endpoint-url {cloud.endpoint} {command}"
         for command in (
             f"s3 cp FILE s3://{outputs['UploadsBucket']}/prices/LSE/FILE.csv",
             f"s3 ls --recursive s3://{outputs['ResultsBucket']}",
             f"dynamodb scan --table-name {outputs['LedgerTable']}",
-        ):
-            print(f"aws --endpoint-url {cloud.endpoint} {command}")
-        print(f"\nTo stop it and remove all it wrote: kill {cloud.pid}")
+        )
+    ]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """Sluice deployed to the local cloud by a git push, and files on their way through it."""
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +18,7 @@ REPOSITORY = "example/sluice"
 BRANCH = "main"
 ENVIRONMENT = "staging"
 ROOT_STACK = f"sluice-{ENVIRONMENT}"
+_END_SECONDS = 5
 
 
 class DeploymentError(RuntimeError):
@@ -63,16 +67,22 @@ class Deployment:
         The execution is what `codepipeline` records of it: `status`, `actions`, `variables`. Raises DeploymentError
         where the push itself fails.
         """
+        # In a session of its own, so that all of it can be ended together, however we are.
         push = subprocess.Popen(
             ["git", "-C", str(checkout), "push", "--force", str(self._remote), f"{revision}:refs/heads/{BRANCH}"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
-        with push:
+        try:
             for line in push.stdout:
                 self._say(line.rstrip())
+            push.wait()
+        except BaseException:
+            _end(push)
+            raise
         if push.returncode:
             raise DeploymentError(f"git push ended with exit code {push.returncode}: see its output above")
         return self.executions()[-1]
@@ -158,3 +168,22 @@ class Deployment:
             path.write_bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
             saved.append(path)
         return saved
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Ends a process and all of its session: asks first, so that a build can end what it has started itself."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        deadline = time.monotonic() + _END_SECONDS
+        while _alive(process) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def _alive(process: subprocess.Popen) -> bool:
+    process.poll()
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

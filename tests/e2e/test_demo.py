@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import boto3
 import pytest
 
 from support.checkout import Checkout
@@ -81,16 +82,52 @@ def test_own_files_are_processed_and_saved(checkout, tmp_path):
     assert left_behind(tmp_path / "tmp") == []
 
 
-def test_an_interrupted_demo_leaves_nothing_behind(checkout, tmp_path):
+@pytest.mark.parametrize(
+    ("kill", "number"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)], ids=["Ctrl-C", "SIGTERM to it alone"]
+)
+def test_an_interrupted_demo_leaves_nothing_behind(checkout, tmp_path, kill, number):
     process = demo(checkout, tmp_path / "tmp")
     for line in process.stderr:
-        if "pushing" in line:
+        if "Entering phase PRE_BUILD" in line:
             break
     time.sleep(1)
-    os.killpg(process.pid, signal.SIGINT)
+    kill(process.pid, number)
     _, progress = process.communicate(timeout=30)
 
     assert process.returncode == 130, progress
+    assert "nothing is left behind" in progress
+    assert left_behind(tmp_path / "tmp") == []
+
+
+def test_a_key_is_given_to_one_file(checkout, tmp_path):
+    file = f"{checkout.folder / 'README.md'}=a.csv"
+    process = demo(checkout, tmp_path / "tmp", "--upload", file, "--upload", file)
+    _, progress = process.communicate(timeout=60)
+
+    assert process.returncode == 2
+    assert "a.csv is the key of two files" in progress
+
+
+def test_a_kept_cloud_can_be_used_and_stopped(checkout, tmp_path):
+    upload = f"{checkout.folder / 'README.md'}=notes.txt"
+    process = demo(checkout, tmp_path / "tmp", "--keep", "--json", "--upload", upload)
+    out, progress = process.communicate(timeout=180)
+    assert process.returncode == 0, progress
+    kept = json.loads(out)["cloud"]
+    try:
+        credentials = {name: kept["environment"][name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        s3 = boto3.client(
+            "s3",
+            endpoint_url=kept["environment"]["AWS_ENDPOINT_URL"],
+            region_name="us-east-1",
+            aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
+        )
+        [uploads] = [item["Name"] for item in s3.list_buckets()["Buckets"] if "-uploads-" in item["Name"]]
+        assert [item["Key"] for item in s3.list_objects_v2(Bucket=uploads)["Contents"]] == ["notes.txt"]
+        assert any(f"s3://{uploads}/" in command for command in kept["commands"])
+    finally:
+        os.kill(kept["pid"], signal.SIGTERM)
     deadline = time.monotonic() + 10
     while left := left_behind(tmp_path / "tmp"):
         assert time.monotonic() < deadline, left

@@ -33,7 +33,7 @@ def test_the_function_has_the_variables_that_it_reads() -> None:
     variables = function()["Environment"]["Variables"]
     powertools = {name for name in variables if name.startswith("POWERTOOLS_")}
     assert set(variables) == read | powertools
-    assert powertools == {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"}
+    assert powertools == {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
     # The function itself declares an upload FAILED before the queue gives its message up.
     assert int(variables["MAX_ATTEMPTS"]) < int(variables["MAX_RECEIVES"])
 

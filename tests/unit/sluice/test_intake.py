@@ -368,3 +368,9 @@ def test_an_older_partial_file_leaves_nothing_beside_a_newer_rejected_one(aws):
     assert accept(intake, old).state == "IGNORED"
 
     assert aws.results() == ["prices/LSE/ABC.csv.errors.jsonl"]
+
+
+@pytest.mark.parametrize("key", ["a\nb.txt", "tab\there.csv", "\x7f\x01", "‮gnp.csv", "a//b", " ", "../../x", "%2e"])
+def test_odd_keys_end_like_any_other(aws, key):
+    assert accept(aws.intake(), aws.upload(key, b"x")).state == "IGNORED"
+    assert [message["key"] for message in aws.told()] == [key]
