@@ -6,8 +6,6 @@ import pytest
 
 from local.deployment import ROOT_STACK
 
-# One process for all that share the deployment: a second one would have to deploy again.
-pytestmark = pytest.mark.xdist_group("deployment")
 GOOD = b"".join(b"ABC,%02d-01-2026,%d.50\n" % (day, 10 + day) for day in range(1, 13))
 
 

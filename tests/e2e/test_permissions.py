@@ -12,8 +12,6 @@ import pytest
 from local.deployment import ROOT_STACK, Deployment
 from support.deployed import notification, send, until
 
-# One process for all that share the deployment: a second one would have to deploy again.
-pytestmark = pytest.mark.xdist_group("deployment")
 GOOD = b"".join(b"ABC,%02d-01-2026,%d.50\n" % (day, 10 + day) for day in range(1, 13))
 # Its result has more than one part.
 LARGE = b"id,email\n" + b"".join(b"%d,%s@example.org\n" % (row, b"x" * 240) for row in range(70_000))
