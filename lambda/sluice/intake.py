@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sluice import ledger as claims
-from sluice.announcement import announce
+from sluice.conclusion import Conclusion
 from sluice.contract.check import Check
 from sluice.contract.descriptor import Dataset
 from sluice.datasets import Catalogue
@@ -15,7 +15,7 @@ from sluice.ledger import Claim, Ledger
 from sluice.notify import Notifier
 from sluice.processors import PROCESSORS
 from sluice.storage import ResultWriter, Source, Storage
-from sluice.upload import FAILED, IGNORED, PARTIAL, REJECTED, SUCCEEDED, Outcome, RowError, Upload
+from sluice.upload import IGNORED, PARTIAL, REJECTED, SUCCEEDED, Outcome, RowError, Upload
 
 FIRST_ERRORS = 5
 _REPORT_TYPE = "application/jsonl; charset=utf-8"
@@ -46,20 +46,20 @@ class Intake:
         self._catalogue = catalogue
         self._storage = storage
         self._ledger = ledger
-        self._notifier = notifier
-        self._environment = environment
+        self._conclusion = Conclusion(catalogue=catalogue, ledger=ledger, notifier=notifier, environment=environment)
         self._max_tries = max_tries
         self._max_receives = max_receives
 
-    def accept(self, upload: Upload, *, receives: int, remaining: float) -> Outcome | None:
+    def accept(self, upload: Upload, *, receives: int, sent: float, remaining: float) -> Outcome | None:
         """Brings an upload to its final state; None where it stands already.
 
-        `receives` is how often the queue has delivered the message, `remaining` the seconds this invocation has
-        left. Raises Retry where the message must come back: after a transient failure, while another delivery is
-        at work, or until the queue has dead-lettered the message of a `FAILED` upload.
+        `receives` is how often the queue has delivered the message, `sent` when it was put there, in epoch seconds,
+        `remaining` the seconds this invocation has left. Raises Retry where the message must come back: after a
+        transient failure, while another delivery is at work, or until the queue has dead-lettered the message of a
+        `FAILED` upload.
         """
         claim = self._ledger.claim(
-            upload, lease=remaining + _LEASE_MARGIN, max_tries=self._max_tries, redriven=receives == 1
+            upload, lease=remaining + _LEASE_MARGIN, max_tries=self._max_tries, sent=sent
         )
         match claim.status:
             case claims.DONE:
@@ -75,7 +75,7 @@ class Intake:
     def _attempt(self, upload: Upload, claim: Claim, receives: int) -> Outcome:
         try:
             outcome = self._process(upload)
-            self._conclude(upload, claim, outcome)
+            self._conclusion.conclude(upload, claim.attempt, outcome)
         except Exception as error:  # Whatever it is, it is no fault of the file: try again, then say FAILED.
             message = _cause(error)
             if claim.tries >= self._max_tries or receives >= self._max_receives:
@@ -86,14 +86,8 @@ class Intake:
 
     def _fail(self, upload: Upload, claim: Claim, error: str) -> None:
         """Concludes as `FAILED` and sends the message on its way to the dead-letter queue."""
-        reason = f"gave up after {claim.tries} attempts: {error}"
-        self._conclude(upload, claim, Outcome(FAILED, reason))
-        raise Retry(reason, delay=0)
-
-    def _conclude(self, upload: Upload, claim: Claim, outcome: Outcome) -> None:
-        """Announces first: whoever is killed in between announces the same again, and nothing stays unsaid."""
-        self._notifier.publish(announce(upload, claim.attempt, outcome, self._environment))
-        self._ledger.finish(upload, claim.attempt, outcome)
+        outcome = self._conclusion.give_up(upload, claim, error)
+        raise Retry(outcome.reason, delay=0)
 
     def _process(self, upload: Upload) -> Outcome:
         dataset: Dataset | None = None

@@ -55,6 +55,7 @@ def handler(event: dict, context: LambdaContext) -> dict:
 
 def _accept_message(record: SQSRecord, context: LambdaContext) -> None:
     receives = int(record.attributes.approximate_receive_count)
+    sent = int(record.attributes.sent_timestamp) / 1000
     try:
         for upload in parse_message(record.body):
             logger.append_keys(upload_id=upload.id, bucket=upload.bucket, key=upload.key)
@@ -62,7 +63,7 @@ def _accept_message(record: SQSRecord, context: LambdaContext) -> None:
                 ledger.note(upload, "S3's own test of the notification; it names no object")
             else:
                 remaining = context.get_remaining_time_in_millis() / 1000
-                _log(intake.accept(upload, receives=receives, remaining=remaining))
+                _log(intake.accept(upload, receives=receives, sent=sent, remaining=remaining))
     except UnreadableMessageError as error:
         logger.error("unreadable message", reason=str(error), message_id=record.message_id)
         _come_back(record, delay=0)
