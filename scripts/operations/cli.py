@@ -14,6 +14,7 @@ from operations.deadletters import DeadLetters
 from operations.ended import LedgerReader, Selection
 from sluice.errors import TransientError
 from sluice.queue import IntakeQueue
+from sluice.upload import FAILED
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,7 +51,7 @@ def _run(options: argparse.Namespace, session: boto3.Session) -> dict:
     if not options.dry_run:
         queue = IntakeQueue(session.client("sqs"), outputs["IntakeQueueUrl"])
         queue.put(dataclasses.replace(one.upload, reopens=one.attempt) for one in found)
-        if failed := {one.upload for one in found if one.state == "FAILED"}:
+        if failed := {one.upload.id for one in found if one.state == FAILED}:
             removed = DeadLetters(session.client("sqs"), outputs["DeadLetterQueueUrl"]).remove(failed)
     uploads = [
         {

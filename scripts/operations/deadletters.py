@@ -3,7 +3,6 @@
 from typing import Any
 
 from sluice.events import UnreadableMessageError, parse_message
-from sluice.upload import Upload
 
 # Long enough to look through the queue once, message by message; then those that stay are shown again.
 _HIDDEN_SECONDS = 300
@@ -16,13 +15,13 @@ class DeadLetters:
         self._sqs = sqs
         self._url = url
 
-    def remove(self, uploads: set[Upload]) -> int:
+    def remove(self, upload_ids: set[str]) -> int:
         """Removes the messages that tell of these uploads and no others, and says how many."""
         kept, removed = [], 0
         try:
             while messages := self._receive():
                 for message in messages:
-                    if _tells_of(message["Body"], uploads):
+                    if _tells_of(message["Body"], upload_ids):
                         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
                         removed += 1
                     else:
@@ -39,9 +38,9 @@ class DeadLetters:
         return answer.get("Messages", [])
 
 
-def _tells_of(body: str, uploads: set[Upload]) -> bool:
+def _tells_of(body: str, upload_ids: set[str]) -> bool:
     try:
         told = parse_message(body)
     except UnreadableMessageError:
         return False
-    return bool(told) and uploads.issuperset(told)
+    return bool(told) and upload_ids.issuperset(upload.id for upload in told)

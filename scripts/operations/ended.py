@@ -23,7 +23,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which uploads are meant: of one key or of all keys with a prefix, that finished from `since` to before `until`."""
+    """Which uploads are meant: of one key or of a prefix's keys, that finished from `since` to before `until`."""
 
     key: str | None = None
     version_id: str | None = None

@@ -75,7 +75,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
     ("iam", "SweepRole"): [
         may("s3:ListBucketVersions", UPLOADS),
         may_not("s3:ListBucketVersions", RESULTS),
-        may_not("s3:GetObject s3:GetObjectVersion s3:PutObject s3:DeleteObjectVersion", f"{UPLOADS}/prices/LSE/ABC.csv"),
+        may_not("s3:GetObject s3:GetObjectVersion s3:PutObject s3:DeleteObjectVersion", f"{UPLOADS}/people/staff.csv"),
         may("dynamodb:BatchGetItem dynamodb:UpdateItem", LEDGER),
         may_not("dynamodb:BatchGetItem dynamodb:UpdateItem", arn("dynamodb", "table/somebody-elses")),
         may_not("dynamodb:DeleteItem dynamodb:PutItem dynamodb:BatchWriteItem dynamodb:Scan", LEDGER),
@@ -259,7 +259,8 @@ TABLE: dict[tuple[str, str], list[Row]] = {
             "lambda:CreateFunction lambda:DeleteFunction lambda:GetFunction lambda:GetFunctionCodeSigningConfig "
             "lambda:GetFunctionConfiguration lambda:GetFunctionRecursionConfig lambda:GetFunctionScalingConfig "
             "lambda:GetRuntimeManagementConfig lambda:ListTags lambda:ListVersionsByFunction lambda:PublishVersion "
-            "lambda:PutFunctionRecursionConfig lambda:TagResource lambda:UntagResource lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration "
+            "lambda:PutFunctionRecursionConfig lambda:TagResource lambda:UntagResource lambda:UpdateFunctionCode "
+            "lambda:UpdateFunctionConfiguration "
             "lambda:CreateAlias lambda:DeleteAlias lambda:GetAlias lambda:UpdateAlias",
             FUNCTION,
         ),
@@ -290,8 +291,8 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may(
             "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:GetSchedule scheduler:UpdateSchedule", SCHEDULE
         ),
-        may_not("scheduler:DeleteSchedule scheduler:UpdateSchedule", arn("scheduler", "schedule/default/somebody-elses")),
-        may_not("scheduler:CreateScheduleGroup scheduler:DeleteScheduleGroup", arn("scheduler", "schedule-group/default")),
+        may_not("scheduler:DeleteSchedule scheduler:UpdateSchedule", arn("scheduler", "schedule/default/other")),
+        may_not("scheduler:CreateScheduleGroup", arn("scheduler", "schedule-group/default")),
         may(
             "cloudwatch:DeleteAlarms cloudwatch:DescribeAlarms cloudwatch:ListTagsForResource "
             "cloudwatch:PutMetricAlarm cloudwatch:TagResource cloudwatch:UntagResource",

@@ -95,7 +95,9 @@ def test_an_event_of_s3_reopens_nothing(event):
 
 
 def test_a_swept_upload_carries_its_order():
-    body = json.loads(compose_message(Upload("uploads", "a b", "1", 2, last_modified=datetime(2026, 11, 20, tzinfo=UTC))))
+    upload = Upload("uploads", "a b", "1", 2, last_modified=datetime(2026, 11, 20, tzinfo=UTC))
+
+    body = json.loads(compose_message(upload))
 
     assert body["Records"][0]["s3"]["object"] == {"key": "a+b", "versionId": "1", "size": 2}
     assert body["Records"][0]["sluice"] == {"lastModified": "2026-11-20T00:00:00+00:00"}

@@ -189,7 +189,8 @@ def test_spent_attempts_end_in_failed_which_is_final_until_redriven(aws):
         accept(intake, upload, receives=1)
     assert aws.told() == [], "another message of before is none that was redriven"
 
-    assert accept(intake, upload, sent=aws.clock.now + 1).state == "SUCCEEDED", "a redriven message starts to count anew"
+    redriven = aws.clock.now + 1
+    assert accept(intake, upload, sent=redriven).state == "SUCCEEDED", "a redriven message starts to count anew"
     [told], [item] = aws.told(), aws.items()
     assert (told["state"], told["attempt"]) == ("SUCCEEDED", 4)
     assert item["state"] == "SUCCEEDED"
