@@ -1,10 +1,11 @@
-"""Queue messages to uploads: S3 event notifications as S3 sends them to SQS.
+"""Queue messages to uploads and back: S3 event notifications as S3 sends them to SQS.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 """
 
 import json
-from urllib.parse import unquote_plus
+from datetime import datetime
+from urllib.parse import quote_plus, unquote_plus
 
 from sluice.upload import Upload
 
@@ -31,10 +32,39 @@ def parse_message(body: str) -> list[Upload]:
         raise UnreadableMessageError(f"no S3 event notification: {type(error).__name__}: {error}") from error
 
 
+def compose_message(upload: Upload) -> str:
+    """The message that brings an upload back onto the queue: S3's own form, with what only we know under `sluice`."""
+    item = {"key": quote_plus(upload.key), "versionId": upload.version_id, "size": upload.size}
+    if upload.sequencer:
+        item["sequencer"] = upload.sequencer
+    ours = {}
+    if upload.last_modified is not None:
+        ours["lastModified"] = upload.last_modified.isoformat()
+    if upload.reopens is not None:
+        ours["reopens"] = upload.reopens
+    record = {
+        "eventSource": "sluice",
+        "eventName": "ObjectCreated:Requeued",
+        "s3": {"bucket": {"name": upload.bucket}, "object": item},
+        "sluice": ours,
+    }
+    return json.dumps({"Records": [record]}, separators=(",", ":"))
+
+
 def _upload(record: dict) -> Upload:
     if not record["eventName"].startswith("ObjectCreated:"):
         raise ValueError(f"{record['eventName']} tells of no new object")
     bucket, item = record["s3"]["bucket"]["name"], record["s3"]["object"]
     key = unquote_plus(item["key"], errors="strict")
-    # "null" is S3's own name of the version of an object in a bucket without versioning.
-    return Upload(bucket, key, item.get("versionId", "null"), int(item.get("size", 0)), item.get("sequencer", ""))
+    ours = record.get("sluice", {})
+    last_modified, reopens = ours.get("lastModified"), ours.get("reopens")
+    return Upload(
+        bucket,
+        key,
+        # "null" is S3's own name of the version of an object in a bucket without versioning.
+        item.get("versionId", "null"),
+        int(item.get("size", 0)),
+        item.get("sequencer", ""),
+        last_modified=None if last_modified is None else datetime.fromisoformat(last_modified),
+        reopens=None if reopens is None else int(reopens),
+    )

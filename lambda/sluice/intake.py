@@ -3,10 +3,12 @@
 import json
 import traceback
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from sluice import ledger as claims
-from sluice.announcement import announce
+from sluice.conclusion import Conclusion
 from sluice.contract.check import Check
 from sluice.contract.descriptor import Dataset
 from sluice.datasets import Catalogue
@@ -15,7 +17,7 @@ from sluice.ledger import Claim, Ledger
 from sluice.notify import Notifier
 from sluice.processors import PROCESSORS
 from sluice.storage import ResultWriter, Source, Storage
-from sluice.upload import FAILED, IGNORED, PARTIAL, REJECTED, SUCCEEDED, Outcome, RowError, Upload
+from sluice.upload import IGNORED, PARTIAL, REJECTED, SUCCEEDED, Outcome, RowError, Upload
 
 FIRST_ERRORS = 5
 _REPORT_TYPE = "application/jsonl; charset=utf-8"
@@ -48,23 +50,23 @@ class Intake:
         self._catalogue = catalogue
         self._storage = storage
         self._ledger = ledger
-        self._notifier = notifier
-        self._environment = environment
+        self._conclusion = Conclusion(catalogue=catalogue, ledger=ledger, notifier=notifier, environment=environment)
         self._max_tries = max_tries
         self._max_receives = max_receives
 
-    def accept(self, upload: Upload, *, receives: int, remaining: float) -> Outcome | None:
+    def accept(self, upload: Upload, *, receives: int, sent: float, remaining: float) -> Outcome | None:
         """Brings an upload to its final state; None where it stands already, or another attempt has taken over.
 
-        `receives` is how often the queue has delivered the message, `remaining` the seconds this invocation has
-        left. Raises Retry where the message must come back: after a transient failure, while another delivery is
-        at work, where too little time is left, or until the queue has dead-lettered the message of a `FAILED` upload.
+        `receives` is how often the queue has delivered the message, `sent` when it was put there, in epoch seconds,
+        `remaining` the seconds this invocation has left. Raises Retry where the message must come back: after a
+        transient failure, while another delivery is at work, where too little time is left, or until the queue has
+        dead-lettered the message of a `FAILED` upload.
         """
         last = receives >= self._max_receives
         if remaining < _ROOM and not last:
             raise Retry("this invocation has too little time left", delay=0)
         lease = remaining + _LEASE_MARGIN
-        claim = self._ledger.claim(upload, lease=lease, max_tries=self._max_tries, redriven=receives == 1)
+        claim = self._ledger.claim(upload, lease=lease, max_tries=self._max_tries, sent=sent)
         match claim.status:
             case claims.DONE:
                 return None
@@ -73,38 +75,29 @@ class Intake:
             case claims.BUSY:
                 raise Retry("another delivery of this upload is at work", delay=retry_delay(receives))
             case claims.SPENT:
-                return self._fail(upload, claim, lease, claim.error)
+                self._fail(upload, claim, claim.error)
         try:
             outcome = self._process(upload)
-            return outcome if self._conclude(upload, claim.attempt, outcome) else None
+            return outcome if self._conclusion.conclude(upload, claim.attempt, outcome) else None
         except Exception as error:  # Whatever it is, it is no fault of the file: try again, then say FAILED.
             message = _cause(error)
             if last or claim.tries >= self._max_tries:
-                return self._fail(upload, claim, lease, message)
+                # This attempt may have announced its outcome before it failed: what follows is another one.
+                attempt = self._ledger.succeed(upload, claim.attempt, lease)
+                if attempt is None:
+                    return None
+                self._fail(upload, replace(claim, attempt=attempt), message)
             self._ledger.release(upload, claim.attempt, message)
             raise Retry(message, delay=retry_delay(claim.tries)) from error
 
-    def _fail(self, upload: Upload, claim: Claim, lease: float, error: str) -> None:
-        """Concludes as `FAILED` and sends the message on its way to the dead-letter queue.
-
-        The attempt that ended may have announced its outcome before it did, so this is another attempt. Returns where
-        that outcome has become final after all.
-        """
-        attempt = self._ledger.succeed(upload, claim.attempt, lease)
-        if attempt is None:
-            return
-        reason = f"gave up after {claim.tries} attempts: {error}"
+    def _fail(self, upload: Upload, claim: Claim, error: str) -> NoReturn:
+        """Concludes as `FAILED` and sends the message on its way to the dead-letter queue."""
         try:
-            self._conclude(upload, attempt, Outcome(FAILED, reason))
+            outcome = self._conclusion.give_up(upload, claim, error)
         except Exception as unsaid:
-            self._ledger.release(upload, attempt, error)
+            self._ledger.release(upload, claim.attempt, error)
             raise Retry(_cause(unsaid), delay=retry_delay(claim.tries)) from unsaid
-        raise Retry(reason, delay=0)
-
-    def _conclude(self, upload: Upload, attempt: int, outcome: Outcome) -> bool:
-        """Announces first: whoever is killed in between announces the same again, and nothing stays unsaid."""
-        self._notifier.publish(announce(upload, attempt, outcome, self._environment))
-        return self._ledger.finish(upload, attempt, outcome)
+        raise Retry(outcome.reason, delay=0)
 
     def _process(self, upload: Upload) -> Outcome:
         dataset: Dataset | None = None

@@ -4,19 +4,24 @@ The attempt number is a fencing token: an attempt that was overtaken can write n
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from sluice.errors import TransientError
 from sluice.upload import FAILED, FINAL_STATES, IGNORED, PROCESSING, Outcome, Stored, Upload
 
 # Longer than any version lives in the uploads bucket (templates/buckets.yaml), so that no upload outlives its item.
 RETENTION_DAYS = 400
 _DAY = 86_400
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+_BATCH = 100
+_BATCH_TRIES = 8
 
 CLAIMED, DONE, DEAD, BUSY, SPENT = "CLAIMED", "DONE", "DEAD", "BUSY", "SPENT"
 
@@ -27,14 +32,23 @@ class Claim:
 
     `status` is `CLAIMED` (go on, as `attempt`), `DONE` (a final state stands), `DEAD` (it is `FAILED`: only a
     redrive tries again), `BUSY` (another delivery works on it) or `SPENT` (the last attempt has ended and there are
-    none left; `attempt` is that one). `tries` counts the attempts since the upload was first seen or redriven, `error`
-    is what the last one died of.
+    none left: `attempt` is one more, the caller's to conclude). `tries` counts the attempts since the upload was first
+    seen, redriven or replayed, `error` is what the last one died of.
     """
 
     status: str
     attempt: int
     tries: int = 0
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far an upload has come: its state, until when somebody works on it, and the attempts made."""
+
+    state: str
+    lease_until: float = 0
+    tries: int = 0
 
 
 class Ledger:
@@ -45,11 +59,12 @@ class Ledger:
         self._table = table
         self._clock = clock
 
-    def claim(self, upload: Upload, *, lease: float, max_tries: int, redriven: bool) -> Claim:
+    def claim(self, upload: Upload, *, lease: float, max_tries: int, sent: float) -> Claim:
         """Takes the upload for one attempt of at most `lease` seconds, unless somebody has or had it.
 
-        `redriven` says that the message was just put on the queue, so that an upload that is `FAILED`, or has no
-        attempts left, is tried anew.
+        `sent` is when the message was put on the queue, in epoch seconds: where the upload was `FAILED` before that,
+        the message is a redriven one, and the upload is tried anew. A message that reopens the very attempt which
+        stands does so whatever the state; its duplicate finds another attempt and changes nothing.
         """
         now = self._clock()
         values = {
@@ -75,20 +90,20 @@ class Ledger:
         if item["won"]:
             return Claim(CLAIMED, int(item["attempt"]), int(item["tries"]))
         attempt, tries, state = int(item["attempt"]), int(item["tries"]), item["state"]
-        spent = state == PROCESSING and float(item["lease_until"]) < now
-        if redriven and (state == FAILED or spent):
+        is_redriven = state == FAILED and sent > float(item["finished"])
+        if state in FINAL_STATES and (is_redriven or upload.reopens == attempt):
             del values[":max"]
             again = self._update(
                 upload,
-                update + ":one REMOVE reason",
-                "#state = :state AND attempt = :attempt",
-                {**values, ":state": state, ":attempt": attempt},
+                update + ":one REMOVE reason, dataset_day",
+                "#state = :final AND attempt = :attempt",
+                {**values, ":final": state, ":attempt": attempt},
             )
             return Claim(CLAIMED if again["won"] else BUSY, int(again["attempt"]), 1)
         if state in FINAL_STATES:
             return Claim(DEAD if state == FAILED else DONE, attempt)
-        if spent:
-            return Claim(SPENT, attempt, tries, error=item.get("last_error", "the function was killed"))
+        if float(item["lease_until"]) < now:
+            return self.claim_spent(upload, lease=lease, max_tries=max_tries)
         return Claim(BUSY, attempt, tries)
 
     def succeed(self, upload: Upload, attempt: int, lease: float) -> int | None:
@@ -108,6 +123,63 @@ class Ledger:
             },
         )
         return int(item["attempt"]) if item["won"] else None
+
+    def claim_spent(self, upload: Upload, *, lease: float, max_tries: int) -> Claim:
+        """Takes an upload whose last attempt has ended unsaid, to conclude it: `SPENT` for one caller, else `BUSY`.
+
+        It is another attempt, for that one may have announced its outcome before it ended.
+        """
+        now = self._clock()
+        item = self._update(
+            upload,
+            "SET attempt = attempt + :one, lease_until = :until",
+            "#state = :processing AND lease_until < :now AND tries >= :max",
+            {
+                ":one": 1,
+                ":until": _number(now + lease),
+                ":processing": PROCESSING,
+                ":now": _number(now),
+                ":max": max_tries,
+            },
+        )
+        return Claim(
+            SPENT if item["won"] else BUSY,
+            int(item.get("attempt", 0)),
+            int(item.get("tries", 0)),
+            error=item.get("last_error", "the function was killed"),
+        )
+
+    def standings(self, uploads: Iterable[Upload]) -> dict[Upload, Standing]:
+        """How far each of the uploads has come; those that the ledger does not know are missing.
+
+        What it says may be a moment old: whoever acts on it does so under a condition.
+        """
+        by_key = {(f"{upload.bucket}/{upload.key}", upload.version_id): upload for upload in uploads}
+        keys = [_item({"upload_key": upload_key, "version_id": version}) for upload_key, version in by_key]
+        found = {}
+        for start in range(0, len(keys), _BATCH):
+            for item in self._get(keys[start : start + _BATCH]):
+                found[by_key[item["upload_key"], item["version_id"]]] = Standing(
+                    item["state"], float(item.get("lease_until", 0)), int(item.get("tries", 0))
+                )
+        return found
+
+    def _get(self, keys: list[dict]) -> Iterator[dict]:
+        """The items of the keys, asking again for those that DynamoDB left out of its answer."""
+        request = {
+            self._table: {
+                "Keys": keys,
+                "ProjectionExpression": "upload_key, version_id, #state, lease_until, tries",
+                "ExpressionAttributeNames": {"#state": "state"},
+            }
+        }
+        for attempt in range(_BATCH_TRIES):
+            answer = self._dynamodb.batch_get_item(RequestItems=request)
+            yield from map(_values, answer["Responses"].get(self._table, []))
+            if not (request := answer.get("UnprocessedKeys")):
+                return
+            time.sleep(0.05 * 2**attempt)
+        raise TransientError(f"DynamoDB did not read {len(request[self._table]['Keys'])} items of the ledger")
 
     def release(self, upload: Upload, attempt: int, error: str) -> None:
         """Ends an attempt that failed for now: the upload is free for the next one, and the item says why."""
@@ -133,12 +205,14 @@ class Ledger:
             ":result": _stored(outcome.result),
             ":report": _stored(outcome.error_report),
             ":now": _number(now),
+            # The index lists what has this attribute: uploads in a final state, by dataset and day (ledger.yaml).
+            ":day": f"{outcome.dataset or 'none'}#{datetime.fromtimestamp(now, UTC):%Y-%m-%d}",
         }
         return self._update(
             upload,
             "SET #state = :state, reason = :reason, dataset = :dataset, rows_good = :good, "
             "rows_rejected = :rejected, rows_blank = :blank, #result = :result, error_report = :report, "
-            "finished = :now REMOVE lease_until, last_error",
+            "finished = :now, dataset_day = :day REMOVE lease_until, last_error",
             "#state = :processing AND attempt = :attempt",
             values,
         )["won"]

@@ -47,7 +47,7 @@ class Storage:
             if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion"):
                 raise PermanentError(IGNORED, "this version was deleted before it could be read") from error
             raise
-        return Source(_chunks(answer), Position(upload.sequencer, answer["LastModified"]))
+        return Source(_chunks(answer), Position(upload.sequencer, upload.last_modified or answer["LastModified"]))
 
     def create(self, key: str, upload: Upload, position: Position, content_type: str) -> "ResultWriter":
         """A new object in the results bucket, visible only once it is committed.

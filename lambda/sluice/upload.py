@@ -18,7 +18,8 @@ class Upload:
     """One object version in the uploads bucket.
 
     `sequencer` is S3's order of events of one key: hexadecimal, comparable only within that key, absent where
-    the upload was found by listing.
+    the upload was found by listing; then `last_modified` says where it stands. `reopens` is the attempt whose final
+    state an operator wants followed by another one; no event of S3 has it.
     """
 
     bucket: str
@@ -26,6 +27,8 @@ class Upload:
     version_id: str
     size: int
     sequencer: str = ""
+    last_modified: datetime | None = field(default=None, compare=False)
+    reopens: int | None = field(default=None, compare=False)
 
     @property
     def id(self) -> str:

@@ -26,7 +26,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 # The services that lambda/sluice makes clients of: botocore describes 400 others in 25 MB, which stay out.
-AWS_SERVICES = ("dynamodb", "s3", "sns", "sqs")
+AWS_SERVICES = ("dynamodb", "lambda", "s3", "sns", "sqs")
 
 # Lambda's Python 3.12 and later run on Amazon Linux 2023, whose glibc is 2.34:
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html

@@ -431,10 +431,19 @@ def no_side_doors(cloud: Cloud) -> None:
     s3.head_bucket(Bucket=bucket)
 
 
+def queue_batches(cloud: Cloud) -> None:
+    url = cloud.client("sqs").create_queue(QueueName=unique("batches"))["QueueUrl"]
+    queue = f"arn:aws:sqs:us-east-1:111122223333:{url.rpartition('/')[2]}"
+    trust, sending = {"Principal": {"AWS": ACCOUNT_ROOT}}, {"Action": "sqs:SendMessage", "Resource": queue}
+    sender = cloud.client("sqs", cloud.assume(role(cloud, trust, sending), "tester"))
+    assert len(sender.send_message_batch(QueueUrl=url, Entries=[{"Id": "1", "MessageBody": "x"}])["Successful"]) == 1
+    refusal(sender.delete_message_batch, QueueUrl=url, Entries=[{"Id": "1", "ReceiptHandle": "x"}])
+
+
 CHECKS = {check.__name__: check for check in (
     nested_attributes, nested_names, nested_create_rollback, nested_retain, missing_code,
     deleted_function_ends, python_runtime, function_logs, pipeline, connection, iam_decisions,
-    tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors)}
+    tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, queue_batches)}
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -7,6 +7,7 @@ from pathlib import Path
 import boto3
 
 from sluice.datasets import Catalogue
+from sluice.events import parse_message
 from sluice.intake import Intake
 from sluice.ledger import Ledger
 from sluice.notify import Notifier
@@ -51,6 +52,18 @@ class Aws:
             AttributeDefinitions=[
                 {"AttributeName": "upload_key", "AttributeType": "S"},
                 {"AttributeName": "version_id", "AttributeType": "S"},
+                {"AttributeName": "dataset_day", "AttributeType": "S"},
+                {"AttributeName": "finished", "AttributeType": "N"},
+            ],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "ended",
+                    "KeySchema": [
+                        {"AttributeName": "dataset_day", "KeyType": "HASH"},
+                        {"AttributeName": "finished", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
             ],
             BillingMode="PAY_PER_REQUEST",
         )
@@ -60,6 +73,7 @@ class Aws:
             TopicArn=self.topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:subscriber"
         )
         self.queue = self.sqs.create_queue(QueueName="intake")["QueueUrl"]
+        self.dead_letters = self.sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
         self.clock = Clock()
         self.ledger = Ledger(self.dynamodb, "ledger", self.clock)
         self.storage = Storage(self.s3, "results")
@@ -99,6 +113,26 @@ class Aws:
                 told.append({**json.loads(body["Message"]), "attributes": attributes})
                 self.sqs.delete_message(QueueUrl=self.subscriber, ReceiptHandle=message["ReceiptHandle"])
         return told
+
+    def queued(self) -> list[Upload]:
+        """The uploads put on the intake queue since the last call."""
+        uploads = []
+        while messages := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                uploads += parse_message(message["Body"])
+                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return uploads
+
+    def listed(self, dataset: str, day: str) -> list[dict]:
+        """What the ledger's index lists of a dataset and a day, newest first, as plain values."""
+        items = self.dynamodb.query(
+            TableName="ledger",
+            IndexName="ended",
+            KeyConditionExpression="dataset_day = :day",
+            ExpressionAttributeValues={":day": {"S": f"{dataset}#{day}"}},
+            ScanIndexForward=False,
+        )["Items"]
+        return [{name: next(iter(value.values())) for name, value in item.items()} for item in items]
 
     def items(self) -> list[dict]:
         """The ledger's items, as plain values."""

@@ -28,10 +28,13 @@ LEDGER = STACKS["ledger"].arn("Ledger")
 UPLOAD_TOPIC, ALERT_TOPIC = STACKS["notifications"].ref("UploadTopic"), STACKS["notifications"].ref("AlertTopic")
 TOPIC_KEY = STACKS["notifications"].arn("Key")
 PROCESS_LOG = STACKS["logs"].arn("Process").removesuffix("*") + "log-stream:2026/11/20/[1]abc"
+SWEEP_LOG = STACKS["logs"].arn("Sweep").removesuffix("*") + "log-stream:2026/11/20/[1]abc"
 BUILD_LOG = PIPELINE.arn("BuildLog").removesuffix("*") + "log-stream:abc"
 CONNECTION = PIPELINE.ref("Connection")
 FUNCTION = STACKS["lambda"].arn("Process")
 ALIAS = STACKS["lambda"].ref("ProcessAlias")
+SWEEP, SWEEP_ALIAS = STACKS["lambda"].arn("Sweep"), STACKS["lambda"].ref("SweepAlias")
+SCHEDULE = arn("scheduler", f"schedule/default/{STACKS['sweep'].ref('Schedule')}")
 MAPPING = arn("lambda", f"event-source-mapping:{KEY_ID}")
 [TAG] = STACKS["notifications"].properties("Key")["Tags"]
 OTHER_STACK = f"sluice-production-Notifications-{RANDOM}"
@@ -65,8 +68,40 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("kms:ScheduleKeyDeletion kms:PutKeyPolicy", TOPIC_KEY),
         may("logs:CreateLogStream logs:PutLogEvents", PROCESS_LOG),
         may_not("logs:CreateLogStream logs:PutLogEvents", BUILD_LOG),
+        may_not("logs:CreateLogStream logs:PutLogEvents", SWEEP_LOG),
         may_not("logs:CreateLogGroup logs:DeleteLogStream logs:GetLogEvents", PROCESS_LOG),
         may_not("sts:AssumeRole iam:PassRole", PIPELINE.arn("CloudFormationRole")),
+    ],
+    ("iam", "SweepRole"): [
+        may("s3:ListBucketVersions", UPLOADS),
+        may_not("s3:ListBucketVersions", RESULTS),
+        may_not("s3:GetObject s3:GetObjectVersion s3:PutObject s3:DeleteObjectVersion", f"{UPLOADS}/people/staff.csv"),
+        may("dynamodb:BatchGetItem dynamodb:UpdateItem", LEDGER),
+        may_not("dynamodb:BatchGetItem dynamodb:UpdateItem", arn("dynamodb", "table/somebody-elses")),
+        may_not("dynamodb:DeleteItem dynamodb:PutItem dynamodb:BatchWriteItem dynamodb:Scan", LEDGER),
+        may("sqs:SendMessage", INTAKE),
+        may_not("sqs:SendMessage", DEAD_LETTERS),
+        may_not("sqs:ReceiveMessage sqs:DeleteMessage sqs:PurgeQueue sqs:SetQueueAttributes", INTAKE),
+        may("sns:Publish", UPLOAD_TOPIC),
+        may_not("sns:Publish", ALERT_TOPIC),
+        may_not("sns:Subscribe", UPLOAD_TOPIC),
+        may("kms:GenerateDataKey kms:Decrypt", TOPIC_KEY),
+        may_not("kms:GenerateDataKey kms:Decrypt", OTHER_KEY),
+        may("logs:CreateLogStream logs:PutLogEvents", SWEEP_LOG),
+        may_not("logs:CreateLogStream logs:PutLogEvents", PROCESS_LOG),
+        may_not("logs:CreateLogGroup logs:DeleteLogStream logs:GetLogEvents", SWEEP_LOG),
+        may("lambda:InvokeFunction", SWEEP_ALIAS),
+        # Only what is released, and never the other function.
+        may_not("lambda:InvokeFunction", SWEEP),
+        may_not("lambda:InvokeFunction", ALIAS),
+        may_not("lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration", SWEEP),
+    ],
+    ("sweep", "ScheduleRole"): [
+        may("lambda:InvokeFunction", SWEEP_ALIAS),
+        may_not("lambda:InvokeFunction", SWEEP),
+        may_not("lambda:InvokeFunction", ALIAS),
+        may_not("lambda:UpdateFunctionCode", SWEEP),
+        may_not("sqs:SendMessage", INTAKE),
     ],
     ("pipeline", "PipelineRole"): [
         may("s3:GetBucketAcl s3:GetBucketLocation s3:GetBucketVersioning", ARTIFACTS),
@@ -217,13 +252,15 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("iam:AttachRolePolicy iam:DeleteRolePermissionsBoundary", STACKS["iam"].arn("ProcessRole")),
         may_not("iam:CreateUser iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/sluice-staging-x"),
         may("iam:PassRole", STACKS["iam"].arn("ProcessRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
+        may("iam:PassRole", STACKS["sweep"].arn("ScheduleRole"), {"iam:PassedToService": "scheduler.amazonaws.com"}),
         may_not("iam:PassRole", STACKS["iam"].arn("ProcessRole"), {"iam:PassedToService": "ec2.amazonaws.com"}),
         may_not("iam:PassRole", role("Administrator"), {"iam:PassedToService": "lambda.amazonaws.com"}),
         may(
             "lambda:CreateFunction lambda:DeleteFunction lambda:GetFunction lambda:GetFunctionCodeSigningConfig "
             "lambda:GetFunctionConfiguration lambda:GetFunctionRecursionConfig lambda:GetFunctionScalingConfig "
             "lambda:GetRuntimeManagementConfig lambda:ListTags lambda:ListVersionsByFunction lambda:PublishVersion "
-            "lambda:TagResource lambda:UntagResource lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration "
+            "lambda:PutFunctionRecursionConfig lambda:TagResource lambda:UntagResource lambda:UpdateFunctionCode "
+            "lambda:UpdateFunctionConfiguration "
             "lambda:CreateAlias lambda:DeleteAlias lambda:GetAlias lambda:UpdateAlias",
             FUNCTION,
         ),
@@ -251,6 +288,11 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         ),
         may("lambda:ListTags lambda:TagResource lambda:UntagResource", MAPPING),
         may_not("lambda:TagResource lambda:UntagResource", arn("lambda", "function:somebody-elses")),
+        may(
+            "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:GetSchedule scheduler:UpdateSchedule", SCHEDULE
+        ),
+        may_not("scheduler:DeleteSchedule scheduler:UpdateSchedule", arn("scheduler", "schedule/default/other")),
+        may_not("scheduler:CreateScheduleGroup", arn("scheduler", "schedule-group/default")),
         may(
             "cloudwatch:DeleteAlarms cloudwatch:DescribeAlarms cloudwatch:ListTagsForResource "
             "cloudwatch:PutMetricAlarm cloudwatch:TagResource cloudwatch:UntagResource",

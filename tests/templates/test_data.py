@@ -1,9 +1,11 @@
 """What keeps data: encryption, versions, lifecycles, backups, retention. The local cloud ignores most of it."""
 
+import ast
+
 import pytest
 
 from sluice.ledger import RETENTION_DAYS
-from templates.cfn import deployment, load, resources
+from templates.cfn import ROOT, deployment, load, resources
 
 BUCKETS = [(name, logical) for name, logical, _ in resources("AWS::S3::Bucket")]
 each_bucket = pytest.mark.parametrize(("name", "logical"), BUCKETS)
@@ -76,7 +78,31 @@ def test_the_ledger(environment: str, is_protected: bool) -> None:
     assert ledger["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     keys = [(key["AttributeName"], key["KeyType"]) for key in ledger["KeySchema"]]
     assert keys == [("upload_key", "HASH"), ("version_id", "RANGE")]
-    assert {one["AttributeType"] for one in ledger["AttributeDefinitions"]} == {"S"}
+    types = {one["AttributeName"]: one["AttributeType"] for one in ledger["AttributeDefinitions"]}
+    assert types == {"upload_key": "S", "version_id": "S", "dataset_day": "S", "finished": "N"}
+
+
+def test_the_ledger_lists_what_has_ended_by_dataset_and_day() -> None:
+    [index] = deployment()["ledger"].properties("Ledger")["GlobalSecondaryIndexes"]
+    assert index == {
+        "IndexName": "ended",
+        "KeySchema": [
+            {"AttributeName": "dataset_day", "KeyType": "HASH"},
+            {"AttributeName": "finished", "KeyType": "RANGE"},
+        ],
+        "Projection": {
+            "ProjectionType": "INCLUDE",
+            "NonKeyAttributes": ["attempt", "reason", "rows_good", "rows_rejected", "state"],
+        },
+    }
+
+
+def test_only_the_final_write_sets_the_indexs_partition() -> None:
+    """So claims and retries write nothing to it."""
+    source = ast.parse((ROOT / "lambda" / "sluice" / "ledger.py").read_text())
+    [ledger] = [node for node in source.body if isinstance(node, ast.ClassDef) and node.name == "Ledger"]
+    setting = {method.name for method in ledger.body if "dataset_day = " in ast.unparse(method)}
+    assert setting == {"finish"}
 
 
 @pytest.mark.parametrize("logical", ["Intake", "DeadLetters"])
@@ -118,7 +144,11 @@ def test_mail_tells_of_alarms_and_of_uploads_that_did_not_fully_succeed() -> Non
 
 def test_every_log_group_has_a_retention() -> None:
     groups = list(resources("AWS::Logs::LogGroup"))
-    assert {(name, logical) for name, logical, _ in groups} == {("logs", "Process"), ("pipeline", "BuildLog")}
+    assert {(name, logical) for name, logical, _ in groups} == {
+        ("logs", "Process"),
+        ("logs", "Sweep"),
+        ("pipeline", "BuildLog"),
+    }
     assert all(group["Properties"]["RetentionInDays"] == 90 for _, _, group in groups)
 
 
@@ -135,6 +165,7 @@ DELETION = {
     ("pipeline", "ArtifactsPolicy"): KEPT,
     # An earlier version stays, to go back to; one that a failed update leaves would be in the way of the next attempt.
     ("lambda", "ProcessVersion"): ("Delete", "Retain"),
+    ("lambda", "SweepVersion"): ("Delete", "Retain"),
 }
 
 

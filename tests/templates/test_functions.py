@@ -12,91 +12,121 @@ FUNCTIONS = [(name, logical) for name, logical, _ in resources("AWS::Lambda::Fun
 LAMBDA = load("lambda")
 
 
-def function() -> dict:
-    return deployment()["lambda"].properties("Process")
+each_function = pytest.mark.parametrize("logical", ["Process", "Sweep"])
 
 
-def test_there_is_the_function_that_these_tests_are_for() -> None:
-    assert FUNCTIONS == [("lambda", "Process")]
+def function(logical: str) -> dict:
+    return deployment()["lambda"].properties(logical)
 
 
-def test_the_handler_exists() -> None:
-    module, _, name = function()["Handler"].rpartition(".")
-    source = (ROOT / "lambda" / module.replace(".", "/")).with_suffix(".py").read_text()
-    assert name in {node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+def test_there_are_the_functions_that_these_tests_are_for() -> None:
+    assert FUNCTIONS == [("lambda", "Process"), ("lambda", "Sweep")]
 
 
-def test_the_function_has_the_variables_that_it_reads() -> None:
-    read = set()
+def source(logical: str) -> str:
+    """The module of a function's handler."""
+    module = function(logical)["Handler"].rpartition(".")[0]
+    return (ROOT / "lambda" / module.replace(".", "/")).with_suffix(".py").read_text()
+
+
+@each_function
+def test_the_handler_exists(logical: str) -> None:
+    name = function(logical)["Handler"].rpartition(".")[2]
+    assert name in {node.name for node in ast.parse(source(logical)).body if isinstance(node, ast.FunctionDef)}
+
+
+def test_only_handlers_read_variables() -> None:
     for path in (ROOT / "lambda" / "sluice").rglob("*.py"):
-        read |= set(re.findall(r"""environ(?:\.get\(|\[)["'](\w+)["']""", path.read_text()))
-    variables = function()["Environment"]["Variables"]
+        assert path.parent.name == "handlers" or "environ[" not in path.read_text(), path
+
+
+@each_function
+def test_the_function_has_the_variables_that_it_reads(logical: str) -> None:
+    read = set(re.findall(r"""environ(?:\.get\(|\[)["'](\w+)["']""", source(logical)))
+    variables = function(logical)["Environment"]["Variables"]
     powertools = {name for name in variables if name.startswith("POWERTOOLS_")}
     assert set(variables) == read | powertools
     assert powertools == {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_SERVICE_NAME"}
-    # The function itself declares an upload FAILED before the queue gives its message up.
-    assert int(variables["MAX_ATTEMPTS"]) < int(variables["MAX_RECEIVES"])
+    assert variables["POWERTOOLS_SERVICE_NAME"] == logical.lower()
+
+
+def test_the_functions_count_attempts_alike_and_fewer_than_receives() -> None:
+    """The function itself declares an upload FAILED before the queue gives its message up."""
+    process, sweep = (function(logical)["Environment"]["Variables"] for logical in ("Process", "Sweep"))
+    assert process["MAX_ATTEMPTS"] == sweep["MAX_ATTEMPTS"]
+    assert int(process["MAX_ATTEMPTS"]) < int(process["MAX_RECEIVES"])
+    for logical in ("Process", "Sweep"):
+        written = LAMBDA["Resources"][logical]["Properties"]["Environment"]["Variables"]["MAX_ATTEMPTS"]
+        assert written == {"Ref": "MaxAttempts"}, "from one place"
 
 
 def test_the_queue_hides_a_message_for_six_timeouts() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
     visibility = load("queue")["Resources"]["Intake"]["Properties"]["VisibilityTimeout"]
-    assert visibility >= 6 * function()["Timeout"]
+    assert visibility >= 6 * function("Process")["Timeout"]
 
 
-def test_the_function_logs_into_the_group_that_its_role_may_write_to() -> None:
+@each_function
+def test_the_function_logs_into_the_group_that_its_role_may_write_to(logical: str) -> None:
     stacks = deployment()
-    assert function()["LoggingConfig"] == {"LogGroup": stacks["logs"].ref("Process"), "LogFormat": "Text"}
-    assert function()["Role"] == stacks["iam"].arn("ProcessRole")
+    assert function(logical)["LoggingConfig"] == {"LogGroup": stacks["logs"].ref(logical), "LogFormat": "Text"}
+    assert function(logical)["Role"] == stacks["iam"].arn(f"{logical}Role")
 
 
-def test_the_code_is_named_by_its_content() -> None:
-    code = function()["Code"]
+@each_function
+def test_the_code_is_named_by_its_content(logical: str) -> None:
+    code = function(logical)["Code"]
     assert code == {"S3Bucket": deployment()["pipeline"].ref("Artifacts"), "S3Key": f"artifacts/{DIGEST}.zip"}
 
 
-def descriptions(**changed: str) -> tuple[str, str]:
+def descriptions(logical: str, **changed: str) -> tuple[str, str]:
     """The function's and the version's description, with the values of some parameters changed."""
-    values = {"ArtifactDigest": DIGEST, "Environment": "staging", "LogLevel": "INFO", "MaxReceiveCount": "8"} | changed
+    values = {"ArtifactDigest": DIGEST, "Environment": "staging", "LogLevel": "INFO"}
+    values |= {"MaxAttempts": "5", "MaxReceiveCount": "8"} | changed
 
     def resolve(text: dict) -> str:
         return re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text["Fn::Sub"])
 
-    function, version = LAMBDA["Resources"]["Process"], LAMBDA["Resources"]["ProcessVersion"]
+    function, version = LAMBDA["Resources"][logical], LAMBDA["Resources"][f"{logical}Version"]
     return resolve(function["Properties"]["Description"]), resolve(version["Properties"]["Description"])
 
 
-def test_a_version_is_published_whenever_the_release_changes() -> None:
+@each_function
+def test_a_version_is_published_whenever_the_release_changes(logical: str) -> None:
     """A change of the version's description replaces it, and so publishes; nothing else of it can change."""
     groups = LAMBDA["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     settings = next(group["Parameters"] for group in groups if group["Label"]["default"] == "Settings")
     changes = {"ArtifactDigest": "cd" * 32} | dict.fromkeys(settings, "changed")
     for parameter, value in changes.items():
-        function, version = descriptions(**{parameter: value})
-        assert version != descriptions()[1], parameter
+        function, version = descriptions(logical, **{parameter: value})
+        assert version != descriptions(logical)[1], parameter
         # Lambda publishes only what differs from the version before.
         assert function == version
-    assert "TEMPLATE_DIGEST" in descriptions()[1]
-    assert set(LAMBDA["Resources"]["ProcessVersion"]["Properties"]) == {"FunctionName", "Description"}
+    assert "TEMPLATE_DIGEST" in descriptions(logical)[1]
+    assert set(LAMBDA["Resources"][f"{logical}Version"]["Properties"]) == {"FunctionName", "Description"}
 
 
-def test_the_longest_description_fits() -> None:
+@each_function
+def test_the_longest_description_fits(logical: str) -> None:
     longest = {
         name: max((str(value) for value in definition.get("AllowedValues", [definition.get("MaxValue")])), key=len)
         for name, definition in LAMBDA["Parameters"].items()
     }
-    assert len(descriptions(**longest | {"ArtifactDigest": DIGEST})[1]) <= 256
+    assert len(descriptions(logical, **longest | {"ArtifactDigest": DIGEST})[1]) <= 256
 
 
 # A new logical id is a new resource with a new name, which a version published before does not know.
 WIRED = {
     "IntakeQueueArn": ("queue", "Intake"),
     "IntakeQueueUrl": ("queue", "Intake"),
+    "UploadsBucket": ("buckets", "Uploads"),
     "ResultsBucket": ("buckets", "Results"),
     "LedgerTable": ("ledger", "Ledger"),
     "UploadTopicArn": ("notifications", "UploadTopic"),
     "ProcessRoleArn": ("iam", "ProcessRole"),
     "ProcessLogGroup": ("logs", "Process"),
+    "SweepRoleArn": ("iam", "SweepRole"),
+    "SweepLogGroup": ("logs", "Sweep"),
 }
 
 
@@ -122,7 +152,21 @@ def test_the_queue_feeds_the_alias() -> None:
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": 10},
     }
-    assert "ReservedConcurrentExecutions" not in function()
+    assert "ReservedConcurrentExecutions" not in function("Process")
+
+
+def test_the_sweep_starts_every_hour_and_itself() -> None:
+    stacks = deployment()
+    alias, schedule = stacks["lambda"].ref("SweepAlias"), stacks["sweep"].properties("Schedule")
+    assert stacks["lambda"].properties("SweepAlias")["Name"] == "live"
+    assert '_ALIAS = "live"' in source("Sweep")
+    assert schedule["ScheduleExpression"] == "rate(1 hour)"
+    assert (schedule["Target"]["Arn"], schedule["Target"]["Input"]) == (alias, "{}")
+    assert schedule["Target"]["RoleArn"] == stacks["sweep"].arn("ScheduleRole")
+    assert stacks["sweep"].properties("SweepRoleContinue")["Roles"] == [stacks["iam"].ref("SweepRole")]
+    # Or Lambda would end a pass after 16 runs: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+    assert function("Sweep")["RecursiveLoop"] == "Allow"
+    assert "RecursiveLoop" not in function("Process")
 
 
 ALARMS = [logical for _, logical, _ in resources("AWS::CloudWatch::Alarm")]
@@ -154,4 +198,13 @@ def test_the_alarms_watch_the_queues(logical: str, queue: str, metric: str, thre
     assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": name}]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", threshold)
     assert name in alarm["AlarmDescription"]
-    assert sorted(ALARMS) == ["Backlog", "DeadLetters"], json.dumps(ALARMS)
+    assert sorted(ALARMS) == ["Backlog", "DeadLetters", "SweepErrors"], json.dumps(ALARMS)
+
+
+def test_an_alarm_watches_the_sweep() -> None:
+    stacks = deployment()
+    alarm, name = stacks["monitoring"].properties("SweepErrors"), stacks["lambda"].ref("Sweep")
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Errors", "Sum")
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": name}]
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+    assert name in alarm["AlarmDescription"]

@@ -23,9 +23,16 @@ ROLES = [
 ]
 
 
-def policies(template: str, logical: str) -> list[dict]:
-    found: Stack = STACKS[template]
-    return [policy["PolicyDocument"] for policy in found.properties(logical)["Policies"]]
+def policies(template: str, logical: str, stacks: dict[str, Stack] = STACKS) -> list[dict]:
+    """The role's own policies, and those that other resources give it."""
+    found = stacks[template]
+    given = [
+        resource["Properties"]
+        for stack in stacks.values()
+        for resource in stack.resources.values()
+        if resource["Type"] == "AWS::IAM::Policy" and found.ref(logical) in resource["Properties"]["Roles"]
+    ]
+    return [policy["PolicyDocument"] for policy in (*found.properties(logical)["Policies"], *given)]
 
 
 def statements(template: str, logical: str) -> Iterator[tuple[str, dict]]:
@@ -132,6 +139,5 @@ def test_the_actions_on_every_resource_know_no_narrower_one() -> None:
 @each_role
 def test_a_role_keeps_within_the_size_of_inline_policies(role_of: tuple[str, str]) -> None:
     """10,240 characters without spaces: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
-    stacks = deployment("production")
-    documents = [policy["PolicyDocument"] for policy in stacks[role_of[0]].properties(role_of[1])["Policies"]]
+    documents = policies(*role_of, deployment("production"))
     assert sum(len(json.dumps(document, separators=(",", ":"))) for document in documents) <= 10_240

@@ -157,6 +157,8 @@ def test_a_role_is_assumed_by_its_service_only() -> None:
     assumed = {logical: service for _, logical, service, _ in trusts() if logical.endswith("Role")}
     assert assumed == {
         "ProcessRole": "lambda.amazonaws.com",
+        "SweepRole": "lambda.amazonaws.com",
+        "ScheduleRole": "scheduler.amazonaws.com",
         "PipelineRole": "codepipeline.amazonaws.com",
         "BuildRole": "codebuild.amazonaws.com",
         "CloudFormationRole": "cloudformation.amazonaws.com",

@@ -125,6 +125,7 @@ def test_staging_and_production_fit_into_one_account_and_region() -> None:
 # A physical name hinders replacement, and a second deployment in the same account.
 NAMED = {
     ("lambda", "ProcessAlias", "Name"): "an alias is known by its name, within its function",
+    ("lambda", "SweepAlias", "Name"): "likewise",
     ("pipeline", "Connection", "ConnectionName"): "the type requires it; it carries the environment",
 }
 

@@ -69,13 +69,14 @@ def _accept_message(record: SQSRecord, context: LambdaContext) -> None:
 
 def _accept(upload: Upload, record: SQSRecord, context: LambdaContext) -> Retry | None:
     receives = int(record.attributes.approximate_receive_count)
+    sent = int(record.attributes.sent_timestamp) / 1000
     logger.append_keys(upload_id=upload.id, bucket=upload.bucket, key=upload.key)
     try:
         if upload.version_id == TEST_EVENT:
             ledger.note(upload, "S3's own test of the notification; it names no object")
         else:
             remaining = context.get_remaining_time_in_millis() / 1000
-            _log(intake.accept(upload, receives=receives, remaining=remaining))
+            _log(intake.accept(upload, receives=receives, sent=sent, remaining=remaining))
     except Retry as retry:
         logger.warning("message comes back", reason=str(retry), delay=retry.delay)
         return retry

@@ -158,4 +158,21 @@ def no_side_doors(folder: Path) -> None:
     app._handle_pre_body_request = handle
 
 
-PATCHES = (iam_decisions, tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors)
+def queue_batches(folder: Path) -> None:
+    """Who may send, delete or hide a message may do so in batches.
+
+    Stock: SendMessageBatch asks for an action sqs:SendMessageBatch, and so on.
+    AWS: there are no such actions; a batch is authorised as the single operation.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+    """
+    stock = iam_actions.extract_iam_action
+
+    def extract_iam_action(service, method, path, headers, body, query_params):
+        action = stock(service, method, path, headers, body, query_params)
+        return action.removesuffix("Batch") if action and service == "sqs" else action
+
+    iam_actions.extract_iam_action = extract_iam_action
+
+
+PATCHES = (iam_decisions, tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors,
+           queue_batches)

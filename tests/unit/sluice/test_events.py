@@ -1,13 +1,15 @@
 """S3 event notifications, as S3 sends them."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.events import UnreadableMessageError, parse_message
+from sluice.events import UnreadableMessageError, compose_message, parse_message
+from sluice.upload import Upload
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -70,3 +72,32 @@ def test_whatever_is_no_notification_is_unreadable_and_nothing_else(body):
         assert parse_message(body) == []
     except UnreadableMessageError:
         pass
+
+
+@given(
+    st.text(min_size=1),
+    st.text("0123456789ABCDEF"),
+    st.none() | st.datetimes(timezones=st.just(UTC)),
+    st.none() | st.integers(min_value=1),
+)
+def test_what_is_put_back_on_the_queue_is_read_as_it_was(key, sequencer, last_modified, reopens):
+    upload = Upload("uploads", key, "3sL4", 301, sequencer, last_modified, reopens)
+
+    [read] = parse_message(compose_message(upload))
+
+    assert (read, read.last_modified, read.reopens) == (upload, last_modified, reopens)
+
+
+def test_an_event_of_s3_reopens_nothing(event):
+    [upload] = parse_message(json.dumps(event("put")))
+
+    assert (upload.reopens, upload.last_modified) == (None, None)
+
+
+def test_a_swept_upload_carries_its_order():
+    upload = Upload("uploads", "a b", "1", 2, last_modified=datetime(2026, 11, 20, tzinfo=UTC))
+
+    body = json.loads(compose_message(upload))
+
+    assert body["Records"][0]["s3"]["object"] == {"key": "a+b", "versionId": "1", "size": 2}
+    assert body["Records"][0]["sluice"] == {"lastModified": "2026-11-20T00:00:00+00:00"}

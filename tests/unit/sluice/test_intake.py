@@ -1,5 +1,6 @@
 """The rules of one upload: states, attempts, order, announcements."""
 
+import dataclasses
 import json
 
 import pytest
@@ -12,8 +13,8 @@ from sluice.upload import Outcome
 from support.deployment import PRICES
 
 
-def accept(intake, upload, receives=1, remaining=300.0):
-    return intake.accept(upload, receives=receives, remaining=remaining)
+def accept(intake, upload, receives=1, remaining=300.0, sent=0.0):
+    return intake.accept(upload, receives=receives, sent=sent, remaining=remaining)
 
 
 def test_a_good_file_succeeds_and_everyone_is_told_once(aws):
@@ -34,7 +35,7 @@ def test_a_good_file_succeeds_and_everyone_is_told_once(aws):
 
 
 def test_bad_rows_are_reported_and_the_others_processed(aws):
-    upload = aws.upload("prices/LSE/ABC.csv", PRICES + b"ABC,2026-01-13,abc\n")
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES + b"ABC,2026-01-13,ten pounds\n")
 
     outcome = accept(aws.intake(), upload)
 
@@ -42,12 +43,12 @@ def test_bad_rows_are_reported_and_the_others_processed(aws):
     report = [json.loads(line) for line in aws.result("prices/LSE/ABC.csv.errors.jsonl").splitlines()]
     assert [(error["row"], error["field"], error["error"], error["text"]) for error in report] == [
         (13, "date", "type-error", "2026-01-13"),
-        (13, "price", "type-error", "abc"),
+        (13, "price", "type-error", "ten pounds"),
     ]
     [told] = aws.told()
     assert told["error_report"] == "s3://results/prices/LSE/ABC.csv.errors.jsonl"
     assert [error["row"] for error in told["first_errors"]] == [13, 13]
-    assert "abc" not in json.dumps(told), "the offending text stays in the report"
+    assert "ten pounds" not in json.dumps(told), "the offending text stays in the report"
 
 
 @pytest.mark.parametrize(
@@ -180,12 +181,18 @@ def test_spent_attempts_end_in_failed_which_is_final_until_redriven(aws):
 
     assert delays == [10, 30, 0, 0, 0], "two waits, then straight to the dead-letter queue"
     [told] = aws.told()
-    assert (told["state"], told["attempt"]) == ("FAILED", 4), "another attempt than the one that may have spoken"
+    assert (told["state"], told["attempt"], told["attributes"]["dataset"]) == ("FAILED", 4, "prices"), (
+        "another attempt than the one that may have spoken"
+    )
     assert "InternalError" in told["reason"]
     [item] = aws.items()
     assert item["state"] == "FAILED"
+    with pytest.raises(Retry, match="final until it is redriven"):
+        accept(intake, upload, receives=1)
+    assert aws.told() == [], "another message of before is none that was redriven"
 
-    assert accept(intake, upload, receives=1).state == "SUCCEEDED", "a redriven message starts to count anew"
+    redriven = aws.clock.now + 1
+    assert accept(intake, upload, sent=redriven).state == "SUCCEEDED", "a redriven message starts to count anew"
     [told], [item] = aws.told(), aws.items()
     assert (told["state"], told["attempt"]) == ("SUCCEEDED", 5)
     assert item["state"] == "SUCCEEDED"
@@ -202,7 +209,7 @@ def test_the_last_receipt_is_the_last_chance(aws):
 
 def test_a_second_delivery_waits_while_the_first_is_at_work(aws):
     upload = aws.upload("prices/LSE/ABC.csv", PRICES)
-    aws.ledger.claim(upload, lease=330, max_tries=3, redriven=True)
+    aws.ledger.claim(upload, lease=330, max_tries=3, sent=0)
 
     with pytest.raises(Retry, match="at work"):
         accept(aws.intake(), upload)
@@ -212,7 +219,7 @@ def test_a_second_delivery_waits_while_the_first_is_at_work(aws):
 
 def test_a_killed_attempt_is_taken_over_when_its_lease_has_passed(aws):
     upload = aws.upload("prices/LSE/ABC.csv", PRICES)
-    killed = aws.ledger.claim(upload, lease=330, max_tries=3, redriven=True)
+    killed = aws.ledger.claim(upload, lease=330, max_tries=3, sent=0)
     aws.clock.now += 331
 
     assert accept(aws.intake(), upload, receives=2).state == "SUCCEEDED"
@@ -225,7 +232,7 @@ def test_a_killed_attempt_is_taken_over_when_its_lease_has_passed(aws):
 def test_an_upload_that_kills_its_function_every_time_ends_in_failed(aws):
     upload = aws.upload("prices/LSE/ABC.csv", PRICES)
     for _ in range(3):
-        aws.ledger.claim(upload, lease=330, max_tries=3, redriven=False)
+        aws.ledger.claim(upload, lease=330, max_tries=3, sent=0)
         aws.clock.now += 331
 
     with pytest.raises(Retry):
@@ -330,15 +337,6 @@ def test_a_failure_that_cannot_be_announced_is_announced_when_it_can(aws):
     assert [message["state"] for message in aws.told()] == ["FAILED"]
 
 
-def test_a_redrive_helps_an_upload_that_ran_out_of_attempts_unsaid(aws):
-    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
-    intake = aws.intake(max_tries=1, notifier=Failing(aws.notifier, "publish", 2))
-    with pytest.raises(Retry):
-        accept(intake, upload)
-
-    assert accept(intake, upload, receives=1).state == "SUCCEEDED"
-
-
 def test_too_little_time_leaves_the_upload_to_a_fresh_invocation(aws):
     upload = aws.upload("prices/LSE/ABC.csv", PRICES)
 
@@ -374,3 +372,67 @@ def test_an_older_partial_file_leaves_nothing_beside_a_newer_rejected_one(aws):
 def test_odd_keys_end_like_any_other(aws, key):
     assert accept(aws.intake(), aws.upload(key, b"x")).state == "IGNORED"
     assert [message["key"] for message in aws.told()] == [key]
+
+
+def test_an_upload_is_replayed_by_the_one_message_that_asks_for_it(aws):
+    upload, intake = aws.upload("prices/LSE/ABC.csv", PRICES), aws.intake()
+    accept(intake, upload)
+    before, result = aws.items(), aws.s3.head_object(Bucket="results", Key="prices/LSE/ABC_predicted.csv")
+    aws.told()
+    replay = dataclasses.replace(upload, reopens=1)
+
+    assert accept(intake, upload, sent=aws.clock.now + 1) is None, "a duplicate of S3's own event is none"
+    assert accept(intake, dataclasses.replace(upload, reopens=2)) is None, "nor one for an attempt that does not stand"
+    assert aws.items() == before
+    assert accept(intake, replay).state == "SUCCEEDED"
+    assert accept(intake, replay) is None, "its duplicate finds another attempt"
+
+    [item], [told] = aws.items(), aws.told()
+    assert (item["state"], item["attempt"], item["tries"]) == ("SUCCEEDED", "2", "1")
+    assert (told["state"], told["attempt"]) == ("SUCCEEDED", 2)
+    again = aws.s3.head_object(Bucket="results", Key="prices/LSE/ABC_predicted.csv")
+    assert (again["ETag"], again["VersionId"]) == (result["ETag"], result["VersionId"])
+
+
+def test_a_replay_that_fails_is_retried_as_any_attempt(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    accept(aws.intake(), upload)
+    replay, intake = dataclasses.replace(upload, reopens=1), aws.intake(storage=Failing(aws.storage, "open", 1))
+
+    with pytest.raises(Retry):
+        accept(intake, replay)
+    assert [item["state"] for item in aws.items()] == ["PROCESSING"]
+    assert accept(intake, replay, receives=2).state == "SUCCEEDED"
+
+    [item] = aws.items()
+    assert (item["state"], item["attempt"], item["tries"]) == ("SUCCEEDED", "3", "2")
+
+
+def test_the_index_lists_what_has_ended_by_dataset_and_day_newest_first(aws):
+    first, second = (aws.upload(f"prices/LSE/{name}.csv", PRICES) for name in "AB")
+    other = aws.upload("holiday/photo.jpg", b"")
+    aws.ledger.claim(aws.upload("prices/LSE/C.csv", PRICES), lease=330, max_tries=3, sent=0)
+    for upload in (first, second, other):
+        accept(aws.intake(), upload)
+        aws.clock.now += 1
+
+    day = "2023-11-14"
+    assert [item["upload_key"] for item in aws.listed("prices", day)] == [
+        "uploads/prices/LSE/B.csv",
+        "uploads/prices/LSE/A.csv",
+    ]
+    assert [item["state"] for item in aws.listed("none", day)] == ["IGNORED"]
+
+    aws.ledger.claim(dataclasses.replace(first, reopens=1), lease=330, max_tries=3, sent=0)
+    assert [item["upload_key"] for item in aws.listed("prices", day)] == ["uploads/prices/LSE/B.csv"]
+
+
+def test_one_caller_alone_concludes_a_spent_upload(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    aws.ledger.claim(upload, lease=330, max_tries=1, sent=0)
+    assert aws.ledger.claim_spent(upload, lease=60, max_tries=1).status == "BUSY", "its lease has not passed"
+    aws.clock.now += 331
+
+    claims = [aws.ledger.claim_spent(upload, lease=60, max_tries=1) for _ in range(2)]
+
+    assert [claim.status for claim in claims] == ["SPENT", "BUSY"]

@@ -118,7 +118,7 @@ def test_logs_name_the_upload_and_never_its_rows(aws, process, log):
 
 def test_a_message_of_two_records_loses_none_when_one_must_come_back(aws, process):
     bad, good = aws.upload("prices/LSE/A.csv", PRICES), aws.upload("prices/LSE/B.csv", PRICES)
-    aws.ledger.claim(bad, lease=1e9, max_tries=3, redriven=True)
+    aws.ledger.claim(bad, lease=1e9, max_tries=3, sent=0)
     records = [json.loads(notification(upload))["Records"][0] for upload in (bad, good)]
 
     assert process(json.dumps({"Records": records})) == {0: 10}

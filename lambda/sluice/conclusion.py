@@ -1,0 +1,39 @@
+"""How an upload ends: everyone is told, then the ledger says so."""
+
+from sluice.announcement import announce
+from sluice.datasets import Catalogue
+from sluice.errors import PermanentError
+from sluice.ledger import Claim, Ledger
+from sluice.notify import Notifier
+from sluice.upload import FAILED, Outcome, Upload
+
+
+class Conclusion:
+    """Announces and records how uploads end, whoever ends them."""
+
+    def __init__(self, *, catalogue: Catalogue, ledger: Ledger, notifier: Notifier, environment: str) -> None:
+        self._catalogue = catalogue
+        self._ledger = ledger
+        self._notifier = notifier
+        self._environment = environment
+
+    def conclude(self, upload: Upload, attempt: int, outcome: Outcome) -> bool:
+        """Announces, then records; False where another attempt has taken the upload meanwhile.
+
+        Announces first: whoever is killed in between announces the same again, and nothing stays unsaid.
+        """
+        self._notifier.publish(announce(upload, attempt, outcome, self._environment))
+        return self._ledger.finish(upload, attempt, outcome)
+
+    def give_up(self, upload: Upload, claim: Claim, error: str) -> Outcome:
+        """Concludes as `FAILED`: its attempts are spent, the last one on `error`; the claim's own only says so."""
+        reason = f"gave up after {claim.tries} attempts: {error}"
+        outcome = Outcome(FAILED, reason, self._dataset(upload))
+        self.conclude(upload, claim.attempt, outcome)
+        return outcome
+
+    def _dataset(self, upload: Upload) -> str | None:
+        try:
+            return self._catalogue.match(upload.key).name
+        except PermanentError:
+            return None

@@ -1,0 +1,84 @@
+"""Puts uploads that were lost on the way back on the intake queue, and ends those that nobody else can.
+
+Event: `{}` from the schedule. By hand also `{"min_age_seconds": 0, "max_versions": 1000}`. A run that does not come to
+the end of the bucket invokes its own alias with the same event and where to go on, `"cursor"` and `"run"`.
+Answer: what was found, `{"listed": 1200, "requeued": 3, "ended": 0, "is_complete": true}`.
+"""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+
+from sluice.conclusion import Conclusion
+from sluice.datasets import Catalogue
+from sluice.ledger import Ledger
+from sluice.listing import Cursor, Listing
+from sluice.notify import Notifier
+from sluice.processors import FIELD_TYPES
+from sluice.queue import IntakeQueue
+from sluice.sweep import Sweep
+
+# An event arrives within a minute and is worked on within five: what is older is late.
+_MIN_AGE = 900
+_MAX_VERSIONS = 100_000
+# A page takes a second, one that is all spent leases a minute: enough for another page and the next run's start.
+_SPARE_MILLISECONDS = 90_000
+# What the schedule calls, and all that the role may invoke (templates/sweep.yaml).
+_ALIAS = "live"
+# A hundred million versions. The listing only goes forward, so a pass ends by itself; this is for the day it does not.
+_MAX_RUNS = 1000
+
+_CONFIG = Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
+
+logger = Logger(log_uncaught_exceptions=True)
+functions = boto3.client("lambda", config=_CONFIG)
+ledger = Ledger(boto3.client("dynamodb", config=_CONFIG), os.environ["LEDGER_TABLE"])
+sweep = Sweep(
+    listing=Listing(boto3.client("s3", config=_CONFIG), os.environ["UPLOADS_BUCKET"]),
+    ledger=ledger,
+    queue=IntakeQueue(boto3.client("sqs", config=_CONFIG), os.environ["QUEUE_URL"]),
+    conclusion=Conclusion(
+        catalogue=Catalogue(Path(__file__).parents[2] / "datasets", FIELD_TYPES),
+        ledger=ledger,
+        notifier=Notifier(boto3.client("sns", config=_CONFIG), os.environ["TOPIC_ARN"]),
+        environment=os.environ["ENVIRONMENT"],
+    ),
+    max_tries=int(os.environ["MAX_ATTEMPTS"]),
+)
+
+
+@logger.inject_lambda_context
+def handler(event: dict, context: LambdaContext) -> dict:
+    """One run of a pass through the bucket."""
+    findings = sweep.run(
+        Cursor(**event["cursor"]) if "cursor" in event else Cursor.start(),
+        min_age=float(event.get("min_age_seconds", _MIN_AGE)),
+        max_versions=max(1, int(event.get("max_versions", _MAX_VERSIONS))),
+        has_time=lambda: context.get_remaining_time_in_millis() > _SPARE_MILLISECONDS,
+    )
+    run = int(event.get("run", 1))
+    if findings.cursor:
+        _continue({**event, "cursor": asdict(findings.cursor), "run": run + 1}, context)
+    summary = {
+        "listed": findings.listed,
+        "requeued": findings.requeued,
+        "ended": findings.ended,
+        "is_complete": findings.cursor is None,
+    }
+    logger.info("swept", run=run, **summary)
+    return summary
+
+
+def _continue(event: dict, context: LambdaContext) -> None:
+    if event["run"] > _MAX_RUNS:
+        raise RuntimeError(f"the pass is not complete after {_MAX_RUNS} runs")
+    function = context.invoked_function_arn.split(":")[:7]
+    functions.invoke(
+        FunctionName=":".join([*function, _ALIAS]), InvocationType="Event", Payload=json.dumps(event).encode()
+    )
