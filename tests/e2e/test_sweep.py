@@ -167,7 +167,7 @@ def test_a_spent_upload_ends_in_failed_once_and_only_a_redrive_takes_it_up(deplo
     for _ in range(2):
         sweep(deployment)
 
-    assert told(deployment, folder, 1) == [(key, "FAILED", 5)]
+    assert told(deployment, folder, 1) == [(key, "FAILED", 6)]
     assert item(deployment, key, version)["state"] == "FAILED"
     dead, theirs = notification(deployment, key, version), "somebody else's"
     for body in (dead, theirs):
@@ -177,10 +177,10 @@ def test_a_spent_upload_ends_in_failed_once_and_only_a_redrive_takes_it_up(deplo
 
     done = sluice(deployment, "redrive", "--prefix", folder)
 
-    assert [(one["key"], one["attempt"]) for one in done["uploads"]] == [(key, 5)]
+    assert [(one["key"], one["attempt"]) for one in done["uploads"]] == [(key, 6)]
     assert done["dead_letters_removed"] == 1
-    assert ended(deployment, key, version, 6)["state"] == "SUCCEEDED"
-    assert told(deployment, folder, 1) == [(key, "SUCCEEDED", 6)]
+    assert ended(deployment, key, version, 7)["state"] == "SUCCEEDED"
+    assert told(deployment, folder, 1) == [(key, "SUCCEEDED", 7)]
     left = dead_letters(deployment)
     assert theirs in left and dead not in left
     assert sluice(deployment, "redrive", "--prefix", folder)["uploads"] == []
