@@ -298,3 +298,16 @@ def test_the_real_handlers_load_from_the_artifact(real: Artifact, tmp_path: Path
     tag = f"cpython-{VERSION.replace('.', '')}"
     cache = tmp_path / "sluice" / "handlers" / "__pycache__"
     assert output.splitlines() == [str(cache / f"{source.stem}.{tag}.pyc") for source in sources]
+
+
+def test_what_goes_to_lambda_is_made_for_its_processor_and_python(tmp_path: Path):
+    # This Python's bytecode, so that no other has to be installed here; what is compiled to machine code is the point.
+    target = Target("3.13", "aarch64-manylinux_2_28", sys.executable)
+    artifact = build(target, tmp_path)
+
+    with zipfile.ZipFile(artifact.path) as archive:
+        libraries = {name: archive.read(name)[:20] for name in archive.namelist() if re.search(r"\.so(\.|$)", name)}
+    assert any(name.startswith("re2/") for name in libraries)
+    for name, head in libraries.items():
+        assert head[:4] == b"\x7fELF" and int.from_bytes(head[18:20], "little") == 0xB7, f"{name} is not for arm64"
+        assert "cpython-313-aarch64" in name or "cpython-3" not in name, f"{name} is not for Python 3.13"
