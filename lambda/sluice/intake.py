@@ -122,6 +122,10 @@ class Intake:
                 result.abort()
                 outcome.state, outcome.reason = error.state, error.reason
             outcome.rows_good, outcome.rows_rejected, outcome.rows_blank = check.good, check.rejected, check.blank
+            too_many = dataset.tolerance.exceeded(check.rejected, check.good + check.rejected)
+            if outcome.state == SUCCEEDED and too_many:
+                result.abort()
+                outcome.state, outcome.reason = REJECTED, too_many
             if outcome.state == SUCCEEDED:
                 outcome.reason = f"all {check.good:,} rows are valid"
                 if check.rejected:

@@ -15,8 +15,9 @@ from support.checkout import Checkout
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    return Checkout(tmp_path_factory.mktemp("checkout"))
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The tree as it is, with all that a build runs."""
+    return Checkout(tmp_path_factory.mktemp("whole"))
 
 
 def demo(checkout: Checkout, temporary: Path, *arguments: str) -> subprocess.Popen:
@@ -45,11 +46,11 @@ def left_behind(temporary: Path) -> list[str]:
     return found
 
 
-def test_own_files_are_processed_and_saved(checkout, tmp_path):
+def test_own_files_are_processed_and_saved(whole, tmp_path):
     own = tmp_path / "my own=prices.csv"
     own.write_bytes(b"".join(b"ABC,%02d-01-2026,%d\n" % (day, day) for day in range(1, 11)))
     process = demo(
-        checkout,
+        whole,
         tmp_path / "tmp",
         "--json",
         "--save",

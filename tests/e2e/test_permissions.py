@@ -14,7 +14,7 @@ from support.deployed import notification, send, until
 
 GOOD = b"".join(b"ABC,%02d-01-2026,%d.50\n" % (day, 10 + day) for day in range(1, 13))
 # Its result has more than one part.
-LARGE = b"id,email\n" + b"".join(b"%d,%s@example.org\n" % (row, b"x" * 240) for row in range(70_000))
+LARGE = b"id,email\n" + b"".join(b"%d,%s@%s.%s.org\n" % (n, b"x" * 60, b"y" * 60, b"z" * 60) for n in range(95_000))
 GONE = "3sL4kqtJlcpXroDTDmJ.xUz.rjDHrrrr"
 
 # The event source mapping and Lambda's own logging take these, outside of the local cloud's enforcement; it encrypts

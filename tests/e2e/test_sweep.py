@@ -149,9 +149,11 @@ def test_the_newest_version_wins_in_whatever_order_versions_are_swept(deployment
     sweep(deployment)
 
     states = until(
-        lambda: (found := [item(deployment, key, version)["state"] for version in versions])
-        and "PROCESSING" not in found
-        and found
+        lambda: (
+            (found := [item(deployment, key, version)["state"] for version in versions])
+            and "PROCESSING" not in found
+            and found
+        )
     )
     assert states[-1] == "SUCCEEDED"
     assert set(states) <= {"SUCCEEDED", "IGNORED"}

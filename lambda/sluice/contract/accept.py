@@ -6,6 +6,7 @@ decides. It never accepts an invalid one, so it changes how fast a file is check
 """
 
 import re
+from decimal import Decimal
 
 import re2
 
@@ -15,6 +16,10 @@ from sluice.contract.dialect import Dialect
 _MEMORY = 64 * 1024 * 1024
 _DIGITS = 18
 _REPEATS = 1000
+# Of a field descriptor, what an expression knows of. Any other key or constraint leaves its dataset without one.
+_KEYS = {"name", "title", "description", "type", "format", "constraints"}
+# Characters that stand between cells and in none of the expressions for numbers, dates and the like.
+_DELIMITERS = (",", ";", "\t", "|")
 # (days, months that have them); the 29th of February is left to the cell check, which knows leap years.
 _DAYS = (
     ("0[1-9]|1[0-9]|2[0-8]", "0[1-9]|1[0-2]"),
@@ -26,8 +31,11 @@ _DAYS = (
 def compile_acceptor(fields: list[dict], dialect: Dialect, missing_values: frozenset[str]) -> re2._Regexp | None:
     """An expression whose match from a line's start covers as many whole lines as are certainly valid, ends included.
 
-    `fields` are Table Schema field descriptors. None where a field's rules cannot be put into an expression.
+    `fields` are Table Schema field descriptors that are in order. None where the rules of a field or the dialect cannot
+    be put into an expression. It is meant for what follows the header, and so for the lines after `header_row`.
     """
+    if not _plain(dialect):
+        return None
     cells = [_cell(field, dialect, missing_values) for field in fields]
     if None in cells:
         return None
@@ -41,13 +49,22 @@ def compile_acceptor(fields: list[dict], dialect: Dialect, missing_values: froze
     return None if blank else re2.compile(f"(?:{line}\\r?\\n)*", options)
 
 
+def _plain(dialect: Dialect) -> bool:
+    """Whether every line without a quote in it is a row whose cells are what stands between the delimiters."""
+    special = dialect.escape or dialect.skip_initial_space or dialect.comment or dialect.comment_rows
+    return dialect.delimiter in _DELIMITERS and dialect.quote == '"' and dialect.double_quote and not special
+
+
 def _cell(field: dict, dialect: Dialect, missing_values: frozenset[str]) -> str | None:
     """What certainly valid cells of a field look like, unquoted."""
     constraints = dict(field.get("constraints", {}))
     required = constraints.pop("required", False)
+    if constraints.pop("unique", False) or not field.keys() <= _KEYS:
+        return None
     value = _value(field.get("type", "string"), field.get("format", "default"), constraints, dialect)
-    # Which of a text field's values are missing ones cannot be said by an expression, the empty one apart.
-    if value is None or (field.get("type", "string") == "string" and missing_values - {""}):
+    # Which values are missing ones cannot be said by an expression, the empty one apart. Where a missing value is valid
+    # as well, it makes no difference whether the text is one; of text fields no value is compared, so none is let in.
+    if value is None or missing_values - {""} and (required or field.get("type", "string") == "string"):
         return None
     return f"(?:{value})" if required or "" not in missing_values else f"(?:{value})?"
 
@@ -57,15 +74,15 @@ def _value(type_: str, format_: str, constraints: dict, dialect: Dialect) -> str
         case "string", "default":
             return _text(constraints, dialect)
         case "string", "email" if constraints.keys() <= {"maxLength"} and dialect.delimiter in ",;\t":
-            # Lengths are left out of the expression, so only short enough ones are certain to fit.
-            longest = constraints.get("maxLength", 254)
-            return _email(longest)
+            return _email(constraints.get("maxLength", 254))
         case "integer", "default":
             return _integer(constraints)
         case "number", "default":
             return _number(constraints)
-        case "date", _ if not constraints:
-            return _date("%Y-%m-%d" if format_ == "default" else format_)
+        case "date", "default" if not constraints:
+            return _date("%Y-%m-%d")
+        case "date", str(pattern) if not constraints:
+            return _date(pattern)
     return None
 
 
@@ -82,16 +99,15 @@ def _text(constraints: dict, dialect: Dialect) -> str | None:
 
 
 def _email(longest: int) -> str | None:
-    # Each part is bounded so that the whole is short enough: half for what is before the @, half for what follows.
-    half = (longest - 1) // 2
-    if half < 8 or half > _REPEATS:
-        return None
-    local = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,{half}}}"
-    label = r"[A-Za-z0-9-]{1,30}"
-    labels = half // 31 - 1
+    """Addresses in ASCII: 64 characters at most before the @, then labels of 31 at most, so that the whole fits."""
+    labels = min((longest - 64 - 1 - 30) // 32, 4)
     if labels < 1:
         return None
-    return rf"{local}@{label}(?:\.{label}){{1,{labels}}}"
+    atom = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+    local = rf"{atom}{{1,64}}|{atom}{{1,31}}\.{atom}{{1,32}}|{atom}{{1,15}}(?:\.{atom}{{1,15}}){{2,3}}"
+    label = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,29}[A-Za-z0-9])?"
+    last = r"[A-Za-z][A-Za-z0-9-]{0,28}[A-Za-z0-9]"
+    return rf"(?:{local})@(?:{label}\.){{1,{labels}}}{last}"
 
 
 def _integer(constraints: dict) -> str | None:
@@ -117,13 +133,16 @@ def _number(constraints: dict) -> str | None:
     fraction = rf"(?:\.[0-9]{{0,{_DIGITS}}})?"
     if not constraints:
         return rf"[+-]?[0-9]{{1,{_DIGITS}}}{fraction}"
-    if constraints.keys() == {"minimum"} and float(constraints["minimum"]) <= 0:
+    if constraints.keys() == {"minimum"} and Decimal(str(constraints["minimum"])) <= 0:
         return f"[0-9]{{1,{_DIGITS}}}{fraction}"
     return None
 
 
-def _date(pattern: str) -> str:
+def _date(pattern: str) -> str | None:
     parts = re.split("(%.)", pattern)
+    # No other directives, and nothing beside them that could be a delimiter or a quote.
+    if sorted(parts[1::2]) != ["%Y", "%d", "%m"] or not re.fullmatch("[A-Za-z0-9 ./:_-]*", "".join(parts[::2])):
+        return None
     shapes = []
     for days, months in _DAYS:
         # Years before 1000 are left to the cell check: there is a year 0000 among them.

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from sluice.contract.delimited import format_row
 from sluice.contract.descriptor import Dataset
-from sluice.contract.records import Lines, Record, read_record
+from sluice.contract.keys import Keys
+from sluice.contract.lines import Lines
+from sluice.contract.records import Record, read_record
 from sluice.errors import PermanentError, TransientError
 from sluice.upload import REJECTED, RowError
 
@@ -32,24 +34,27 @@ class Block:
 class Check:
     """One pass over a file: iterate `blocks()`, then read the counts.
 
-    `report` is called with each RowError as it is found.
+    `report` is called with each RowError as it is found. Every record is one of `good`, `rejected`, `blank` and
+    `skipped` (what the dialect says is no row), or the header.
     """
 
     def __init__(self, dataset: Dataset, chunks: Iterable[bytes], report: Callable[[RowError], None]) -> None:
         self._dataset = dataset
         self._chunks = chunks
+        self._keys = Keys(dataset.fields, dataset.primary_key)
         self._report = report
         self.good = 0
         self.rejected = 0
         self.blank = 0
+        self.skipped = 0
 
     def blocks(self) -> Iterator[Block]:
         """The valid rows in file order.
 
-        Raises PermanentError where the file as a whole breaks its contract (no text, wrong header), and
-        TransientError where the lines read and the rows made of them do not add up.
+        Raises PermanentError where the file as a whole breaks its contract (no text, wrong header, more rows than
+        their keys can be checked for), and TransientError where the lines read and the rows made of them do not add up.
         """
-        dataset, lines = self._dataset, Lines(self._chunks)
+        dataset, lines = self._dataset, Lines(self._chunks, self._dataset.encoding)
         accounted = 0
         header_wanted = dataset.dialect.header
         while True:
@@ -64,7 +69,9 @@ class Check:
             if record is None:
                 break
             accounted += record.lines
-            if record.defect is None and not any(record.cells) and len(record.cells) < 2:
+            if record.skipped:
+                self.skipped += 1
+            elif record.defect is None and not any(record.cells) and len(record.cells) < 2:
                 self.blank += 1
             elif header_wanted:
                 self._check_header(record)
@@ -107,4 +114,6 @@ class Check:
         for text in cells[len(fields) :]:
             message = f"is more than the {len(fields)} cells of a row"
             errors.append(RowError(record.line, None, "extra-cell", message, text))
+        if self._keys:
+            errors += self._keys.check(record.line, cells)
         return errors

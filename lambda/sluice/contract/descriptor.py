@@ -13,16 +13,22 @@ from typing import Any
 import yaml
 
 from sluice.contract.accept import compile_acceptor
-from sluice.contract.dialect import Dialect
+from sluice.contract.dialect import DIALECT_KEYS, ENCODINGS, Dialect, DialectError, compile_dialect
 from sluice.contract.fields import Field, compile_field
+from sluice.contract.tolerance import Tolerance, compile_tolerance
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_KEYS = {"name", "title", "description", "profile", "dialect", "schema"}
+_KEYS = {"name", "title", "description", "profile", "encoding", "dialect", "schema"}
 _OWN_KEYS = {"sluice:key", "sluice:processor", "sluice:result"}
-_DIALECT_KEYS = {"delimiter", "quoteChar", "header"}
-_SCHEMA_KEYS = {"fields", "missingValues"}
-_FIELD_KEYS = {"name", "title", "description", "type", "format", "constraints"}
-
+_OPTIONAL_KEYS = {"sluice:reject"}
+_SCHEMA_KEYS = {"fields", "missingValues", "primaryKey"}
+_FIELD_KEYS = {"name", "title", "description", "type", "format", "constraints"} | {
+    "trueValues",
+    "falseValues",
+    "decimalChar",
+    "groupChar",
+    "bareNumber",
+}
 
 FieldTypes = Mapping[str, tuple[str, ...] | None]
 
@@ -45,6 +51,9 @@ class Dataset:
     acceptor: Any
     processor: str
     result: str
+    encoding: str = "utf-8"
+    primary_key: tuple[str, ...] = ()
+    tolerance: Tolerance = Tolerance()
 
     def result_key(self, upload_key: str) -> str:
         """The key of the result of an upload of this dataset, its placeholders filled from the upload's key."""
@@ -78,7 +87,7 @@ class _Reader:
         self._node = node
 
     def dataset(self, document: Any, processors: FieldTypes) -> Dataset:
-        self._known((), document, _KEYS | _OWN_KEYS)
+        self._known((), document, _KEYS | _OWN_KEYS | _OPTIONAL_KEYS)
         for key in ("name", "schema", *sorted(_OWN_KEYS)):
             if key not in document:
                 raise self._error((), f"{key} is missing")
@@ -95,45 +104,73 @@ class _Reader:
         result = document["sluice:result"]
         if unknown := set(_PLACEHOLDER.findall(result)) - set(pattern.groupindex):
             raise self._error(("sluice:result",), f"{{{unknown.pop()}}} does not occur in sluice:key")
-        fields = self._fields(document["schema"])
+        encoding = document.get("encoding", "utf-8")
+        if encoding not in ENCODINGS:
+            raise self._error(("encoding",), f"must be one of {', '.join(ENCODINGS)}")
+        tolerance = Tolerance()
+        if "sluice:reject" in document:
+            tolerance = self._attempt(("sluice:reject",), lambda: compile_tolerance(document["sluice:reject"]))
+        self._known(("schema",), document["schema"], _SCHEMA_KEYS)
+        primary_key = self._primary_key(document["schema"])
+        fields = self._fields(document["schema"], primary_key)
         needed = processors[document["sluice:processor"]]
         if needed is not None and tuple(field.type for field in fields) != needed:
             raise self._error(("sluice:processor",), f"needs fields of the types {', '.join(needed)}, in this order")
         dialect = self._dialect(document.get("dialect", {}))
+        acceptor = None
+        if encoding == "utf-8" and not primary_key:
+            acceptor = compile_acceptor(document["schema"]["fields"], dialect, _missing(document["schema"]))
         return Dataset(
             name=document["name"],
             key=pattern,
             dialect=dialect,
             fields=fields,
-            acceptor=compile_acceptor(document["schema"]["fields"], dialect, _missing(document["schema"])),
+            acceptor=acceptor,
             processor=document["sluice:processor"],
             result=result,
+            encoding=encoding,
+            primary_key=primary_key,
+            tolerance=tolerance,
         )
 
     def _dialect(self, dialect: Any) -> Dialect:
-        self._known(("dialect",), dialect, _DIALECT_KEYS)
-        for key in ("delimiter", "quoteChar"):
-            if key in dialect and (not isinstance(dialect[key], str) or len(dialect[key]) != 1):
-                raise self._error(("dialect", key), "must be a single character")
-        if not isinstance(dialect.get("header", True), bool):
-            raise self._error(("dialect", "header"), "must be true or false")
-        return Dialect(dialect.get("delimiter", ","), dialect.get("quoteChar", '"'), dialect.get("header", True))
+        self._known(("dialect",), dialect, DIALECT_KEYS)
+        try:
+            return compile_dialect(dialect)
+        except DialectError as error:
+            raise self._error(("dialect", error.key), str(error)) from error
 
-    def _fields(self, schema: Any) -> list[Field]:
-        self._known(("schema",), schema, _SCHEMA_KEYS)
+    def _primary_key(self, schema: dict) -> tuple[str, ...]:
+        key = schema.get("primaryKey", [])
+        names = [key] if isinstance(key, str) else key
+        distinct = isinstance(names, list) and all(names.count(name) == 1 for name in names)
+        if not distinct or "primaryKey" in schema and not names:
+            raise self._error(("schema", "primaryKey"), "must be the name of a field, or a list of some")
+        return tuple(names)
+
+    def _fields(self, schema: dict, primary_key: tuple[str, ...]) -> list[Field]:
         if not isinstance(schema.get("fields"), list) or not schema["fields"]:
             raise self._error(("schema",), "fields must list at least one field")
         missing = schema.get("missingValues", [])
-        if not isinstance(missing, list) or not all(isinstance(value, str) for value in missing):
-            raise self._error(("schema", "missingValues"), "must be a list of texts")
+        if not isinstance(missing, list) or not all(isinstance(text, str) for text in missing):
+            raise self._error(("schema", "missingValues"), "must be a list of texts; put numbers and null in quotes")
         missing = _missing(schema)
         fields = []
         for position, field in enumerate(schema["fields"]):
             where = ("schema", "fields", position)
             self._known(where, field, _FIELD_KEYS)
-            if not isinstance(field.get("name"), str) or field["name"] in [other.name for other in fields]:
+            name = field.get("name")
+            if not isinstance(name, str) or name in [other.name for other in fields]:
                 raise self._error(where, "every field needs a name of its own")
-            fields.append(self._attempt(where, lambda field=field: compile_field(field, missing)))
+            # A primary key identifies its row, so no part of it may be missing.
+            fields.append(
+                self._attempt(
+                    where,
+                    lambda field=field: compile_field(field, missing, required=field["name"] in primary_key),
+                )
+            )
+        if unknown := [name for name in primary_key if name not in [field.name for field in fields]]:
+            raise self._error(("schema", "primaryKey"), f"{unknown[0]!r} is not the name of a field")
         return fields
 
     def _known(self, where: tuple, value: Any, known: Collection[str]) -> None:

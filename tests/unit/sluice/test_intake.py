@@ -6,11 +6,12 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from sluice.contract import check
+from sluice.contract import check, keys
+from sluice.datasets import Catalogue
 from sluice.errors import Retry
-from sluice.processors import PROCESSORS, Processor
+from sluice.processors import FIELD_TYPES, PROCESSORS, Processor
 from sluice.upload import Outcome
-from support.deployment import PRICES
+from support.deployment import DATASETS, PRICES
 
 
 def accept(intake, upload, receives=1, remaining=300.0, sent=0.0):
@@ -436,3 +437,49 @@ def test_one_caller_alone_concludes_a_spent_upload(aws):
     claims = [aws.ledger.claim_spent(upload, lease=60, max_tries=1) for _ in range(2)]
 
     assert [claim.status for claim in claims] == ["SPENT", "BUSY"]
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Makes a catalogue of the dataset people with something more in its descriptor."""
+
+    def make(more: str, old: str = "", new: str = "") -> Catalogue:
+        text = (DATASETS / "people.yaml").read_text(encoding="utf-8")
+        assert old in text
+        (tmp_path / "people.yaml").write_text(text.replace(old, new) + more, encoding="utf-8")
+        return Catalogue(tmp_path, FIELD_TYPES)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("reject", "state", "reason"),
+    [
+        ("2", "REJECTED", "2 of 4 rows break the contract, and the dataset rejects a file from 2 on"),
+        ("3", "PARTIAL", "2 of 4 rows break the contract"),
+        ('"50%"', "REJECTED", "2 of 4 rows break the contract, and the dataset rejects a file from 50% on"),
+        ('"50.1%"', "PARTIAL", "2 of 4 rows break the contract"),
+    ],
+)
+def test_too_many_bad_rows_reject_the_file_and_are_reported(aws, people, reject, state, reason):
+    upload = aws.upload("people/staff.csv", b"id,email\n1,a@b.org\nx,a@b.org\n3,c@d.org\n4,no\n")
+
+    outcome = accept(aws.intake(catalogue=people(f"sluice:reject: {reject}\n")), upload)
+
+    assert (outcome.state, outcome.reason) == (state, reason)
+    assert (outcome.rows_good, outcome.rows_rejected) == (2, 2)
+    assert aws.results() == ["people/staff.csv"] * (state == "PARTIAL") + ["people/staff.csv.errors.jsonl"]
+    [told] = aws.told()
+    assert (told["state"], told["error_report"]) == (state, "s3://results/people/staff.csv.errors.jsonl")
+    assert len(aws.result("people/staff.csv.errors.jsonl").splitlines()) == 2
+
+
+def test_more_rows_than_their_keys_can_be_checked_for_reject_the_file(aws, people, monkeypatch):
+    monkeypatch.setattr(keys, "VALUES_LIMIT", 2)
+    upload = aws.upload("people/staff.csv", b"id,email\n1,a@b.org\n2,a@b.org\n3,c@d.org\n")
+
+    outcome = accept(aws.intake(catalogue=people("", "  fields:", "  primaryKey: id\n  fields:")), upload)
+
+    assert outcome.state == "REJECTED"
+    assert "row 4: unique fields and primary keys are checked for 2 different values" in outcome.reason
+    assert aws.results() == []

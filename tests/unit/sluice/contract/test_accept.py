@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.contract.accept import compile_acceptor
+from sluice.contract.descriptor import load_dataset
 from sluice.contract.dialect import Dialect
 from sluice.contract.fields import compile_field
-from support.datasets import dataset
+from sluice.processors import FIELD_TYPES
+from support.datasets import DATASETS, dataset
 
 MISSING = frozenset([""])
 FIELDS = st.sampled_from(
@@ -29,9 +31,49 @@ FIELDS = st.sampled_from(
         {"type": "date"},
         {"type": "date", "format": "%d-%m-%Y"},
         {"type": "date", "format": "%Y.%d.%m"},
+        {"type": "date", "format": "%d,%m,%Y"},
+        {"type": "date", "format": "%d-%m-%y"},
+        {"type": "date", "format": "%d-%b-%Y"},
+        {"type": "date", "format": "%Y-%m-%d%%"},
+        {"type": "date", "constraints": {"enum": ["2000-01-01"]}},
+        {"type": "string", "format": "email", "constraints": {"maxLength": 130}},
+        {"type": "string", "format": "email", "constraints": {"minLength": 9}},
+        {"type": "string", "format": "uri"},
+        {"type": "string", "format": "uuid"},
+        {"type": "string", "constraints": {"pattern": "[ab]+"}},
+        {"type": "string", "constraints": {"enum": ["a", "b"]}},
+        {"type": "any"},
+        {"type": "boolean"},
+        {"type": "boolean", "trueValues": ["1"], "falseValues": ["2"]},
+        {"type": "integer", "groupChar": "."},
+        {"type": "integer", "bareNumber": False},
+        {"type": "integer", "constraints": {"unique": True}},
+        {"type": "integer", "constraints": {"unique": False, "required": False}},
+        {"type": "integer", "constraints": {"enum": [1, 2]}},
+        {"type": "integer", "constraints": {"minimum": "+7", "maximum": "00099"}},
+        {"type": "integer", "constraints": {"exclusiveMinimum": 3}},
+        {"type": "integer", "constraints": {"exclusiveMaximum": 3}},
+        {"type": "number", "decimalChar": "e"},
+        {"type": "number", "groupChar": ".", "decimalChar": "|"},
+        {"type": "number", "bareNumber": False},
+        {"type": "number", "constraints": {"exclusiveMinimum": 0}},
+        {"type": "number", "constraints": {"minimum": 0, "maximum": 9}},
+        {"type": "number", "constraints": {"minimum": f"0.{'0' * 400}1"}},
+        {"type": "year"},
+        {"type": "yearmonth"},
+        {"type": "time"},
+        {"type": "time", "format": "%H-%M"},
+        {"type": "datetime"},
+        {"type": "datetime", "format": "%d-%m-%Y %H:%M"},
     ]
 )
+LABELS = st.lists(st.text(st.sampled_from("abZ019-_+é"), max_size=4), min_size=1, max_size=5).map(".".join)
+LENGTHS = st.sampled_from([0, 1, 15, 16, 30, 31, 32, 33, 60, 63, 64, 65])
 CELLS = st.one_of(
+    st.builds("{}@{}".format, LABELS, LABELS),
+    st.builds("{}@{}.{}".format, LENGTHS.map(lambda n: "a" * n), LENGTHS.map(lambda n: "b" * n), LABELS),
+    st.builds("{}@{}x.de".format, LABELS, LENGTHS.map(lambda n: "b1." * n)),
+    st.sampled_from(["true", "1", "2", "a", "b", "2026-12", "2026", "23:59:58", "2026-12-31T23:59:58Z", "urn:x"]),
     st.text(st.sampled_from("0123456789+-.eE"), max_size=6),
     st.integers(-200, 20_000).map(str),
     st.dates().map(lambda day: f"{day:%d-%m-%Y}"),
@@ -44,16 +86,25 @@ CELLS = st.one_of(
 )
 
 
-@given(FIELDS, CELLS, st.sampled_from(["\n", "\r\n"]))
-def test_what_is_accepted_is_valid(field, text, end):
+@given(
+    FIELDS,
+    CELLS,
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([",", ";", "\t", "|", ".", "-", "1", "@", "a", "é"]),
+    st.sampled_from([MISSING, frozenset(), frozenset(["", "1", "a"]), frozenset(["01-01-2000", "0", "b"])]),
+    st.booleans(),
+)
+def test_what_is_accepted_is_valid(field, text, end, delimiter, missing, required):
     field = {"name": "f", **field}
+    if required:
+        field["constraints"] = {**field.get("constraints", {}), "required": True}
     # A second column: of one alone, an empty cell would be a blank line.
-    acceptor = compile_acceptor([field, {"name": "g", "type": "integer"}], Dialect(), MISSING)
-    line = f"{text},1{end}".encode("utf-8", "surrogatepass")
+    acceptor = compile_acceptor([field, {"name": "g", "type": "integer"}], Dialect(delimiter), missing)
+    line = f"{text}{delimiter}1{end}".encode("utf-8", "surrogatepass")
 
     if acceptor is not None and acceptor.match(line).end() == len(line) and line.count(b"\n") == 1:
-        assert compile_field(field, MISSING).check(text)[1] is None
-        assert not set(text) & set(',"\r\n\0')
+        assert compile_field(field, missing).check(text)[1] is None
+        assert not set(text) & set(f'{delimiter}"\r\n\0')
 
 
 @pytest.mark.parametrize(
@@ -81,10 +132,57 @@ def test_what_files_are_made_of_is_accepted(field, texts):
         {"type": "integer", "constraints": {"maximum": -1}},
         {"type": "number", "constraints": {"maximum": 9}},
         {"type": "date", "constraints": {"minimum": "2020-01-01"}},
+        {"type": "date", "format": "%d,%m,%Y"},
+        {"type": "date", "format": "%d.%m.%y"},
+        {"type": "any"},
+        {"type": "boolean"},
+        {"type": "integer", "groupChar": "."},
+        {"type": "integer", "bareNumber": True},
+        {"type": "number", "decimalChar": ","},
+        {"type": "integer", "constraints": {"required": True, "unique": True}},
+        {"type": "integer", "constraints": {"exclusiveMinimum": 0}},
+        {"type": "integer", "something": "new"},
     ],
 )
 def test_rules_beyond_an_expression_have_no_fast_path(field):
     assert compile_acceptor([{"name": "f", **field}], Dialect(), MISSING) is None
+
+
+@pytest.mark.parametrize(
+    "dialect",
+    [
+        {"delimiter": "."},
+        {"delimiter": "1"},
+        {"quote": "'"},
+        {"escape": "\\"},
+        {"escape": "\\", "double_quote": False},
+        {"skip_initial_space": True},
+        {"comment": "#"},
+        {"comment_rows": frozenset([7])},
+    ],
+)
+def test_dialects_beyond_an_expression_have_no_fast_path(dialect):
+    fields = [{"name": "f"}, {"name": "g", "type": "integer"}]
+
+    assert compile_acceptor(fields, Dialect(header_row=3), MISSING)
+    assert compile_acceptor(fields, Dialect(**dialect), MISSING) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("schema:", "encoding: utf-16\nschema:"),
+        ("schema:", "encoding: windows-1252\nschema:"),
+        ("schema:", "schema:\n  primaryKey: id"),
+        ("required: true}", "required: true, unique: true}"),
+    ],
+)
+def test_files_that_are_more_than_their_lines_have_no_fast_path(tmp_path, old, new):
+    text = (DATASETS / "people.yaml").read_text(encoding="utf-8")
+    (tmp_path / "people.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    assert old in text
+    assert load_dataset(tmp_path / "people.yaml", FIELD_TYPES).acceptor is None
 
 
 def test_bytes_that_are_no_text_are_not_accepted():
@@ -112,13 +210,21 @@ LINES = st.sampled_from(
 )
 
 
-@given(st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r\n"])), max_size=30), st.booleans(), st.integers(1, 90))
-def test_a_file_is_judged_the_same_with_and_without_it(lines, ended, size):
+@given(
+    st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r\n"])), max_size=30),
+    st.booleans(),
+    st.integers(1, 90),
+    st.booleans(),
+)
+def test_a_file_is_judged_the_same_with_and_without_it(lines, ended, size, skip):
     data = b"id,email\n" + b"".join(line + end for line, end in lines)
     data = data if ended else data.rstrip(b"\r\n")
     # NULs among the first bytes would make it no text at all.
-    data = data if size % 2 else b"id,email\n" + b"0,z@z.org\n" * 7_000 + data.removeprefix(b"id,email\n")
-    fast, slow = dataset("people"), dataset("people", acceptor=None)
+    many = b"0,%b@z.org\n" % (b"z" * 60) * 1_000
+    data = data if size % 2 else b"id,email\n" + many + data.removeprefix(b"id,email\n")
+    dialect = Dialect(header_row=3 if skip else 1)
+    data = b"1,a@b.org\n\"\n" * skip + data
+    fast, slow = dataset("people", dialect=dialect), dataset("people", dialect=dialect, acceptor=None)
     assert fast.acceptor
 
     assert judge(fast, data, size * 1000) == judge(slow, data, size)
@@ -136,6 +242,6 @@ def judge(given_dataset, data: bytes, size: int) -> str:
     except PermanentError as error:
         return error.reason
     return json.dumps(
-        [text.decode(), check.good, check.rejected, check.blank, [error.as_dict() for error in errors]],
+        [text.decode(), check.good, check.rejected, check.blank, check.skipped, [error.as_dict() for error in errors]],
         ensure_ascii=False,
     )

@@ -1,10 +1,17 @@
 """Descriptors: what they mean, and how wrong ones are refused."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from sluice.contract.check import Check
+from sluice.contract.delimited import parse_row
 from sluice.contract.descriptor import DescriptorError, load_dataset
+from sluice.contract.dialect import Dialect
+from sluice.contract.lines import Lines
+from sluice.contract.records import read_record
+from sluice.contract.tolerance import Tolerance
 from sluice.datasets import Catalogue
 from sluice.errors import PermanentError
 from sluice.processors import FIELD_TYPES
@@ -49,9 +56,18 @@ def test_placeholders_carry_over_to_the_result(tmp_path):
         ("delimiter", "delimeter", 3, "'delimeter' is not one of"),
         ('";"', '";;"', 3, "must be a single character"),
         ("type: integer", "type: intger", 6, "type 'intger' with format 'default' is not supported"),
-        ("type: integer", "constraints: {unique: true}", 6, "constraint 'unique' is not supported"),
+        ("type: integer", "constraints: {uniq: true}", 6, "constraint 'uniq' is not supported"),
         ("type: integer", "constraints: {pattern: '('}", 6, "missing ), unterminated subpattern"),
         ("type: integer", "type: date\n      format: '%d-%m'", 6, "must hold each of %d, %m and %Y once"),
+        ("type: integer", "trueValues: [x]", 6, "trueValues does not apply to the type string"),
+        ("type: integer", "constraints: {maximum: x}", 6, "does not apply to the type string"),
+        ("type: integer", "primaryKey: id", 7, "'primaryKey' is not one of"),
+        ('  delimiter: ";"', '  header: false\n  headerRows: [2]', 4, "without a header use commentRows"),
+        ('  delimiter: ";"', "  commentRows: [1]", 3, "names the header's line, 1"),
+        ("dialect:\n", "encoding: latin-9\ndialect:\n", 2, "must be one of utf-8, utf-16, iso-8859-1"),
+        ("schema:\n", "schema:\n  missingValues: [0]\n", 5, "put numbers and null in quotes"),
+        ("schema:\n", "schema:\n  primaryKey: ip\n", 5, "'ip' is not the name of a field"),
+        ("sluice:processor", "sluice:reject: 5 %\nsluice:processor", 9, "must be a number of rows"),
         ("processor: clean", "processor: cleen", 9, "must be one of clean, forecast"),
         ("processor: clean", "processor: forecast", 9, "needs fields of the types string, date, number"),
         ("{team}/{name}.csv", "{name}/{name}.csv", 8, "each used once"),
@@ -70,6 +86,33 @@ def test_a_wrong_descriptor_is_refused_with_file_and_line(tmp_path, old, new, li
 
     assert f"staff.yaml:{line}: " in str(refused.value)
     assert reason in str(refused.value)
+
+
+def test_what_a_descriptor_says_reaches_its_dataset(tmp_path):
+    dataset = load(
+        tmp_path,
+        GOOD.replace("dialect:\n", 'encoding: windows-1252\ndialect:\n  commentChar: "#"\n')
+        .replace("schema:\n", "schema:\n  primaryKey: id\n")
+        .replace("sluice:processor", "sluice:reject: 5%\nsluice:processor"),
+    )
+
+    assert (dataset.encoding, dataset.dialect) == ("windows-1252", Dialect(delimiter=";", comment="#"))
+    assert dataset.primary_key == ("id",)
+    assert dataset.fields[0].check("") == (None, ("constraint-error", "is required"))
+    assert dataset.tolerance == Tolerance(share=Fraction(1, 20))
+
+
+def test_a_header_stands_where_the_dialect_says(tmp_path):
+    dataset = load(tmp_path, GOOD.replace('delimiter: ";"', 'headerRows: [3]\n  commentChar: "#"'))
+    data, errors = b"Report\nid\n# now\n\nid\n1\n# 2\nx\n", []
+    check, lines = Check(dataset, [data], errors.append), Lines([data])
+
+    rows = [parse_row(line, dataset.dialect) for block in check.blocks() for line in block.lines()]
+    assert [[dataset.fields[0].check(cell)[0] for cell in row] for row in rows] == [[1]]
+    records = iter(lambda: read_record(lines, dataset.dialect), None)
+    assert [(record.line, record.cells) for record in records if record.cells] == [(5, ["id"]), (6, ["1"]), (8, ["x"])]
+    assert [(error.row, error.error) for error in errors] == [(8, "type-error")]
+    assert (check.good, check.rejected, check.blank, check.skipped) == (1, 1, 1, 4)
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "text", "name: [\n"])

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.contract.dialect import Dialect
-from sluice.contract.records import LINE_LIMIT, QUOTED_LIMIT, Lines, read_record
+from sluice.contract.lines import LINE_LIMIT, Lines
+from sluice.contract.records import QUOTED_LIMIT, read_record
 from sluice.errors import PermanentError
 
 
