@@ -45,7 +45,7 @@ def main(bucket: str, key: str, versions: list[str]) -> None:
         item = {"key": quote_plus(key), "versionId": version, "sequencer": f"{number:020X}"}
         record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": item}}
         message = {"messageId": "1", "receiptHandle": "1", "body": json.dumps({"Records": [record]})}
-        message |= {"attributes": {"ApproximateReceiveCount": "1"}, "eventSource": "aws:sqs"}
+        message |= {"attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "0"}, "eventSource": "aws:sqs"}
         waited = 0.0
         started = time.perf_counter()
         answer = process.handler({"Records": [message]}, Context())
