@@ -111,17 +111,7 @@ class Ledger:
 
         What is announced then cannot contradict what that attempt may have announced before it ended.
         """
-        item = self._update(
-            upload,
-            "SET attempt = attempt + :one, lease_until = :until",
-            "#state = :processing AND attempt = :attempt",
-            {
-                ":one": 1,
-                ":until": _number(self._clock() + lease),
-                ":processing": PROCESSING,
-                ":attempt": attempt,
-            },
-        )
+        item = self._take_over(upload, lease, "attempt = :attempt", {":attempt": attempt})
         return int(item["attempt"]) if item["won"] else None
 
     def claim_spent(self, upload: Upload, *, lease: float, max_tries: int) -> Claim:
@@ -129,24 +119,22 @@ class Ledger:
 
         It is another attempt, for that one may have announced its outcome before it ended.
         """
-        now = self._clock()
-        item = self._update(
-            upload,
-            "SET attempt = attempt + :one, lease_until = :until",
-            "#state = :processing AND lease_until < :now AND tries >= :max",
-            {
-                ":one": 1,
-                ":until": _number(now + lease),
-                ":processing": PROCESSING,
-                ":now": _number(now),
-                ":max": max_tries,
-            },
-        )
+        values = {":now": _number(self._clock()), ":max": max_tries}
+        item = self._take_over(upload, lease, "lease_until < :now AND tries >= :max", values)
         return Claim(
             SPENT if item["won"] else BUSY,
             int(item.get("attempt", 0)),
             int(item.get("tries", 0)),
             error=item.get("last_error", "the function was killed"),
+        )
+
+    def _take_over(self, upload: Upload, lease: float, condition: str, values: dict) -> dict:
+        """The next attempt at what is `PROCESSING`, under a condition."""
+        return self._update(
+            upload,
+            "SET attempt = attempt + :one, lease_until = :until",
+            f"#state = :processing AND {condition}",
+            {":one": 1, ":until": _number(self._clock() + lease), ":processing": PROCESSING, **values},
         )
 
     def standings(self, uploads: Iterable[Upload]) -> dict[Upload, Standing]:

@@ -5,8 +5,7 @@ import json
 import pytest
 
 from local.deployment import ROOT_STACK
-
-GOOD = b"".join(b"ABC,%02d-01-2026,%d.50\n" % (day, 10 + day) for day in range(1, 13))
+from support.deployed import GOOD
 
 
 def leaves(deployment) -> dict[str, dict]:

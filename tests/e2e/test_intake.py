@@ -4,10 +4,7 @@ import json
 
 import pytest
 
-from support.deployed import counts, items, notification, send, until
-
-GOOD = b"".join(b"ABC,%02d-01-2026,%d.50\n" % (day, 10 + day) for day in range(1, 13))
-
+from support.deployed import GOOD, counts, items, notification, send, until
 
 FILES = {
     "prices/LSE/ABC.csv": (GOOD, "SUCCEEDED"),

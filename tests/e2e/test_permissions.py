@@ -9,10 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from local.deployment import ROOT_STACK, Deployment
-from support.deployed import notification, send, until
+from local.deployment import Deployment
+from support.deployed import GOOD, notification, role_name, send, until
 
-GOOD = b"".join(b"ABC,%02d-01-2026,%d.50\n" % (day, 10 + day) for day in range(1, 13))
 # Its result has more than one part.
 LARGE = b"id,email\n" + b"".join(b"%d,%s@%s.%s.org\n" % (n, b"x" * 60, b"y" * 60, b"z" * 60) for n in range(95_000))
 GONE = "3sL4kqtJlcpXroDTDmJ.xUz.rjDHrrrr"
@@ -82,11 +81,7 @@ def key_of(action: str, about: str, word: str) -> str:
 
 @pytest.fixture(scope="module")
 def role(deployment) -> str:
-    cloudformation = deployment.cloud.client("cloudformation")
-    stack = cloudformation.describe_stack_resource(StackName=ROOT_STACK, LogicalResourceId="Iam")
-    nested = stack["StackResourceDetail"]["PhysicalResourceId"]
-    role = cloudformation.describe_stack_resource(StackName=nested, LogicalResourceId="ProcessRole")
-    return role["StackResourceDetail"]["PhysicalResourceId"]
+    return role_name(deployment, "ProcessRole")
 
 
 @pytest.fixture(scope="module")

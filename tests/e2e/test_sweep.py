@@ -9,14 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from local.deployment import ENVIRONMENT, ROOT_STACK
+from local.deployment import ENVIRONMENT
 from sluice.events import compose_message
 from sluice.upload import Upload
-from support.deployed import items, notification, send, until
+from support.deployed import GOOD, items, notification, role_name, send, until
 
-# One process for all that share the deployment: a second one would have to deploy again.
-pytestmark = pytest.mark.xdist_group("deployment")
-GOOD = b"".join(b"ABC,%02d-01-2026,%d.50\n" % (day, 10 + day) for day in range(1, 13))
 SLUICE = Path(__file__).parents[2] / "scripts" / "sluice"
 
 
@@ -41,11 +38,7 @@ def no_events(deployment) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def role(deployment) -> str:
     """The sweep's role."""
-    cloudformation = deployment.cloud.client("cloudformation")
-    stack = cloudformation.describe_stack_resource(StackName=ROOT_STACK, LogicalResourceId="Iam")
-    nested = stack["StackResourceDetail"]["PhysicalResourceId"]
-    found = cloudformation.describe_stack_resource(StackName=nested, LogicalResourceId="SweepRole")
-    return found["StackResourceDetail"]["PhysicalResourceId"]
+    return role_name(deployment, "SweepRole")
 
 
 def sweep(deployment, **event) -> dict:

@@ -569,7 +569,7 @@ def test_what_is_accepted_but_not_done_is_said(build: Builder) -> None:
             runtime-versions: {python: 3.13}
         reports:
           unit: {files: ['*.xml'], file-format: JUNITXML}
-        cache: {paths: ['/root/.cache/**/*']}
+        cache: {paths: ['/var/cache/**/*']}
         """)
     assert result.status == OK
     log = "\n".join(build.lines)

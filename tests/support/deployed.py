@@ -4,6 +4,10 @@ import json
 import time
 from urllib.parse import quote_plus
 
+from local.deployment import ROOT_STACK
+
+GOOD = b"".join(b"ABC,%02d-01-2026,%d.50\n" % (day, 10 + day) for day in range(1, 13))
+
 
 def items(deployment) -> dict[tuple[str, str], dict]:
     """The ledger by (key, version id)."""
@@ -45,3 +49,12 @@ def counts(deployment, output: str) -> int:
         QueueUrl=deployment.outputs()[output], AttributeNames=names
     )
     return sum(int(answer["Attributes"][name]) for name in names)
+
+
+def role_name(deployment, logical_id: str) -> str:
+    """The name of a role of iam.yaml."""
+    cloudformation = deployment.cloud.client("cloudformation")
+    iam = cloudformation.describe_stack_resource(StackName=ROOT_STACK, LogicalResourceId="Iam")
+    stack = iam["StackResourceDetail"]["PhysicalResourceId"]
+    role = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
+    return role["StackResourceDetail"]["PhysicalResourceId"]
