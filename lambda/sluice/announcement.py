@@ -9,7 +9,7 @@ from sluice.upload import FAILED, IGNORED, PARTIAL, REJECTED, SUCCEEDED, Outcome
 _SUBJECT_LIMIT = 99
 _ADVICE = {
     SUCCEEDED: "Nothing needs doing.",
-    PARTIAL: "Correct the rejected rows and upload the file again; the error report lists every one of them.",
+    PARTIAL: "Correct the rejected rows and upload the file again; the error report names them.",
     REJECTED: "Correct the file and upload it again.",
     FAILED: "This is not the file's fault. The operators have been alarmed and can redrive it; do not upload it again.",
     IGNORED: "If this file was meant to be processed, upload it under a key that a dataset claims.",

@@ -1,8 +1,9 @@
 """The catalogue: every dataset this deployment knows, and which of them a key belongs to."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from sluice.contract.descriptor import Dataset, DescriptorError, FieldTypes, load_dataset
+from sluice.contract.descriptor import Dataset, DescriptorError, Needs, load_dataset
 from sluice.errors import PermanentError
 from sluice.upload import IGNORED
 
@@ -13,7 +14,7 @@ class Catalogue:
     Raises DescriptorError for a descriptor that cannot be honoured, or a name used twice.
     """
 
-    def __init__(self, folder: Path, processors: FieldTypes) -> None:
+    def __init__(self, folder: Path, processors: Mapping[str, Needs]) -> None:
         self._datasets: dict[str, Dataset] = {}
         for path in sorted(folder.glob("*.yaml")):
             dataset = load_dataset(path, processors)

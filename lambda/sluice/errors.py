@@ -17,6 +17,10 @@ class TransientError(Exception):
     """The platform failed, not the file: worth another attempt."""
 
 
+class OutOfTimeError(Exception):
+    """This invocation has too little time left for the upload, a fresh one has enough: no fault, and no attempt."""
+
+
 class Retry(Exception):
     """The message goes back to the queue, to be received again after `delay` seconds.
 

@@ -28,7 +28,7 @@ def parse_message(body: str) -> list[Upload]:
         if event.get("Event") == TEST_EVENT:
             return [Upload(event["Bucket"], "", TEST_EVENT, 0)]
         return [_upload(record) for record in event["Records"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableMessageError(f"no S3 event notification: {type(error).__name__}: {error}") from error
 
 

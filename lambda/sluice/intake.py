@@ -2,7 +2,7 @@
 
 import json
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -12,20 +12,24 @@ from sluice.conclusion import Conclusion
 from sluice.contract.check import Check
 from sluice.contract.descriptor import Dataset
 from sluice.datasets import Catalogue
-from sluice.errors import PermanentError, Retry, TransientError
+from sluice.errors import OutOfTimeError, PermanentError, Retry, TransientError
+from sluice.invocation import ROOM, Invocation
 from sluice.ledger import Claim, Ledger
 from sluice.notify import Notifier
 from sluice.processors import PROCESSORS
+from sluice.queue import IntakeQueue
+from sluice.results import RESULTS
 from sluice.storage import ResultWriter, Source, Storage
-from sluice.upload import IGNORED, PARTIAL, REJECTED, SUCCEEDED, Outcome, RowError, Upload
+from sluice.upload import IGNORED, PARTIAL, REJECTED, SUCCEEDED, Outcome, RowError, Stored, Upload
 
 FIRST_ERRORS = 5
+# Nobody reads on, and a file that is bad throughout would make a report larger than itself.
+REPORTED_ERRORS = 100_000
 _REPORT_TYPE = "application/jsonl; charset=utf-8"
-_RESULT_TYPE = "text/csv; charset=utf-8"
 # Beyond the invocation's own deadline: by then the function that holds the lease is certainly gone.
 _LEASE_MARGIN = 30.0
-# Seconds an upload should find left when it is begun; one that finds less waits for a fresh invocation.
-_ROOM = 60.0
+# Made once: json.dumps makes an encoder a call.
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 _FIRST_DELAY, _DELAY_GROWTH, _LONGEST_DELAY = 10, 3, 900
 
 
@@ -42,6 +46,7 @@ class Intake:
         catalogue: Catalogue,
         storage: Storage,
         ledger: Ledger,
+        queue: IntakeQueue,
         notifier: Notifier,
         environment: str,
         max_tries: int,
@@ -50,22 +55,22 @@ class Intake:
         self._catalogue = catalogue
         self._storage = storage
         self._ledger = ledger
+        self._queue = queue
         self._conclusion = Conclusion(catalogue=catalogue, ledger=ledger, notifier=notifier, environment=environment)
         self._max_tries = max_tries
         self._max_receives = max_receives
 
-    def accept(self, upload: Upload, *, receives: int, sent: float, remaining: float) -> Outcome | None:
-        """Brings an upload to its final state; None where it stands already, or another attempt has taken over.
+    def accept(self, upload: Upload, *, receives: int, sent: float, invocation: Invocation) -> Outcome | None:
+        """Brings an upload to its final state; None where it stands already, or another attempt or message has it.
 
-        `receives` is how often the queue has delivered the message, `sent` when it was put there, in epoch seconds,
-        `remaining` the seconds this invocation has left. Raises Retry where the message must come back: after a
-        transient failure, while another delivery is at work, where too little time is left, or until the queue has
-        dead-lettered the message of a `FAILED` upload.
+        `receives` is how often the queue has delivered the message, `sent` when it was put there, in epoch seconds.
+        Raises Retry where the message must come back: after a transient failure, while another delivery is at work,
+        where too little time is left, or until the queue has dead-lettered the message of a `FAILED` upload.
         """
         last = receives >= self._max_receives
-        if remaining < _ROOM and not last:
+        if invocation.remaining < ROOM and not last:
             raise Retry("this invocation has too little time left", delay=0)
-        lease = remaining + _LEASE_MARGIN
+        lease = invocation.remaining + _LEASE_MARGIN
         claim = self._ledger.claim(upload, lease=lease, max_tries=self._max_tries, sent=sent)
         match claim.status:
             case claims.DONE:
@@ -77,8 +82,15 @@ class Intake:
             case claims.SPENT:
                 self._fail(upload, claim, claim.error)
         try:
-            outcome = self._process(upload)
+            outcome = self._process(upload, invocation)
             return outcome if self._conclusion.conclude(upload, claim.attempt, outcome) else None
+        except OutOfTimeError as error:
+            self._ledger.release(upload, claim.attempt, str(error), tries=0)
+            if not last:
+                raise Retry(str(error), delay=0) from error
+            # Large files before it in every batch: this message would be dead-lettered, a new one has receives left.
+            self._queue.put([upload])
+            return None
         except Exception as error:  # Whatever it is, it is no fault of the file: try again, then say FAILED.
             message = _cause(error)
             if last or claim.tries >= self._max_tries:
@@ -99,21 +111,25 @@ class Intake:
             raise Retry(_cause(unsaid), delay=retry_delay(claim.tries)) from unsaid
         raise Retry(outcome.reason, delay=0)
 
-    def _process(self, upload: Upload) -> Outcome:
+    def _process(self, upload: Upload, invocation: Invocation) -> Outcome:
         dataset: Dataset | None = None
         try:
             if upload.key.endswith("/"):
                 raise PermanentError(IGNORED, "a folder marker, not a file")
             dataset = self._catalogue.match(upload.key)
-            return self._check_and_process(upload, dataset, self._storage.open(upload))
+            source = self._storage.open(upload)
+            chunks = invocation.within(source.chunks, source.size, dataset.is_fast)
+            return self._check_and_process(upload, dataset, replace(source, chunks=chunks), invocation.check_time)
         except PermanentError as error:
             return Outcome(error.state, error.reason, dataset and dataset.name)
 
-    def _check_and_process(self, upload: Upload, dataset: Dataset, source: Source) -> Outcome:
+    def _check_and_process(
+        self, upload: Upload, dataset: Dataset, source: Source, check_time: Callable[[], None]
+    ) -> Outcome:
         report = _Report(self._storage.create(f"{upload.key}.errors.jsonl", upload, source.position, _REPORT_TYPE))
-        result_key = dataset.result_key(upload.key)
-        result = self._storage.create(result_key, upload, source.position, _RESULT_TYPE)
-        check = Check(dataset, _not_empty(source.chunks), report.add)
+        content_type = RESULTS[dataset.result_format].content_type
+        result = self._storage.create(dataset.result_key(upload.key), upload, source.position, content_type)
+        check = Check(dataset, source.chunks, report.add, check_time)
         outcome = Outcome(SUCCEEDED, "", dataset.name, first_errors=report.first)
         try:
             try:
@@ -136,6 +152,7 @@ class Intake:
                 outcome.result = result.commit()
             if check.rejected:
                 outcome.error_report = report.commit()
+                outcome.reason += report.cut
         except BaseException:
             result.abort()
             report.abort()
@@ -158,23 +175,35 @@ def _cause(error: Exception) -> str:
 
 
 class _Report:
-    """The error report of one upload: JSON lines, and the first few errors kept for the announcement."""
+    """The error report of one upload: JSON lines, and the first few errors kept for the announcement.
+
+    It holds the first `REPORTED_ERRORS`; a last line then says that there are more, and so does `cut`.
+    """
 
     def __init__(self, writer: ResultWriter) -> None:
         self._writer = writer
+        self._errors = 0
         self.first: list[RowError] = []
-        self.commit, self.abort, self.precedes_none = writer.commit, writer.abort, writer.precedes_none
+        self.abort, self.precedes_none = writer.abort, writer.precedes_none
+
+    @property
+    def cut(self) -> str:
+        """What the reason says of a report that is cut; empty where it is whole."""
+        return f"; the error report ends after {REPORTED_ERRORS:,} errors" if self._errors > REPORTED_ERRORS else ""
 
     def add(self, error: RowError) -> None:
+        self._errors += 1
+        if self._errors > REPORTED_ERRORS:
+            return
         if len(self.first) < FIRST_ERRORS:
             self.first.append(error)
-        self._writer.write(json.dumps(error.as_dict(), ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+        self._write(error)
 
+    def commit(self) -> Stored:
+        if self.cut:
+            message = f"the report is cut after the first {REPORTED_ERRORS:,} of {self._errors:,} errors"
+            self._write(RowError(None, None, "report-cut", message, ""))
+        return self._writer.commit()
 
-def _not_empty(chunks: Iterable[bytes]) -> Iterable[bytes]:
-    empty = True
-    for chunk in chunks:
-        empty = False
-        yield chunk
-    if empty:
-        raise PermanentError(REJECTED, "the file is empty")
+    def _write(self, error: RowError) -> None:
+        self._writer.write(_to_json(error.as_dict()).encode("utf-8", "replace") + b"\n")

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from sluice.errors import TransientError
@@ -169,13 +168,16 @@ class Ledger:
             time.sleep(0.05 * 2**attempt)
         raise TransientError(f"DynamoDB did not read {len(request[self._table]['Keys'])} items of the ledger")
 
-    def release(self, upload: Upload, attempt: int, error: str) -> None:
-        """Ends an attempt that failed for now: the upload is free for the next one, and the item says why."""
+    def release(self, upload: Upload, attempt: int, error: str, *, tries: int = 1) -> None:
+        """Ends an attempt that failed for now: the upload is free for the next one, and the item says why.
+
+        It counts as so many `tries`: one that never began counts as 0.
+        """
         self._update(
             upload,
-            "SET lease_until = :zero, last_error = :error",
+            "SET lease_until = :zero, last_error = :error, tries = tries - :unspent",
             "#state = :processing AND attempt = :attempt",
-            {":zero": 0, ":error": error, ":processing": PROCESSING, ":attempt": attempt},
+            {":zero": 0, ":error": error, ":unspent": 1 - tries, ":processing": PROCESSING, ":attempt": attempt},
         )
 
     def finish(self, upload: Upload, attempt: int, outcome: Outcome) -> bool:
@@ -248,13 +250,42 @@ class Ledger:
 
 
 def _item(values: dict) -> dict:
-    serialize = TypeSerializer().serialize
-    return {name: serialize(value) for name, value in values.items()}
+    return {name: _attribute(value) for name, value in values.items()}
+
+
+def _attribute(value: str | int | Decimal | dict | None) -> dict:
+    """A value as DynamoDB takes it, of the kinds that the ledger has.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
+    """
+    match value:
+        case None:
+            return {"NULL": True}
+        case str():
+            return {"S": value}
+        case int() | Decimal():
+            return {"N": str(value)}
+        case dict():
+            return {"M": _item(value)}
+    raise TypeError(f"the ledger holds no {type(value).__name__}")
 
 
 def _values(item: dict) -> dict:
-    deserialize = TypeDeserializer().deserialize
-    return {name: deserialize(value) for name, value in item.items()}
+    return {name: _value(attribute) for name, attribute in item.items()}
+
+
+def _value(attribute: dict) -> str | Decimal | dict | None:
+    [(kind, value)] = attribute.items()
+    match kind:
+        case "NULL":
+            return None
+        case "S":
+            return value
+        case "N":
+            return Decimal(value)
+        case "M":
+            return _values(value)
+    raise TypeError(f"the ledger holds no attribute of the type {kind}")
 
 
 def _number(seconds: float) -> Decimal:

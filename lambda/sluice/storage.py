@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,16 +15,17 @@ from sluice.upload import IGNORED, REJECTED, Position, Stored, Upload
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 _KEY_LIMIT = 1024
 _CHUNK = 1024 * 1024
-# A part of a multipart upload is 5 MiB at least and there are 10,000 at most: results up to 156 GiB.
+# A part of a multipart upload is 5 MiB at least and there are 10,000 at most: results up to 78 GiB.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-PART_SIZE = 16 * 1024 * 1024
+PART_SIZE = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Source:
-    """An upload opened for reading: its bytes in chunks, and where it stands among the versions of its key."""
+    """An upload opened for reading: its bytes in chunks, how many, and where it stands among its key's versions."""
 
     chunks: Iterator[bytes]
+    size: int
     position: Position
 
 
@@ -47,7 +49,8 @@ class Storage:
             if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion"):
                 raise PermanentError(IGNORED, "this version was deleted before it could be read") from error
             raise
-        return Source(_chunks(answer), Position(upload.sequencer, upload.last_modified or answer["LastModified"]))
+        position = Position(upload.sequencer, upload.last_modified or answer["LastModified"])
+        return Source(_chunks(answer), answer["ContentLength"], position)
 
     def create(self, key: str, upload: Upload, position: Position, content_type: str) -> "ResultWriter":
         """A new object in the results bucket, visible only once it is committed.
@@ -61,11 +64,21 @@ class Storage:
 
 def _chunks(answer: dict) -> Iterator[bytes]:
     received = 0
-    for chunk in answer["Body"].iter_chunks(_CHUNK):
+    chunks = answer["Body"].iter_chunks(_CHUNK)
+    for chunk in _ahead(chunks) if answer["ContentLength"] > _CHUNK else chunks:
         received += len(chunk)
         yield chunk
     if received != answer["ContentLength"]:
         raise TransientError(f"S3 announced {answer['ContentLength']} bytes and sent {received}")
+
+
+def _ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same chunks; while one is worked on, the next one arrives."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, chunks, None)
+        while (chunk := following.result()) is not None:
+            following = pool.submit(next, chunks, None)
+            yield chunk
 
 
 class ResultWriter:
@@ -88,6 +101,9 @@ class ResultWriter:
         self._size = 0
         self._multipart: str | None = None
         self._parts: list[dict] = []
+        # One part is on its way while the next one is filled.
+        self._pool: ThreadPoolExecutor | None = None
+        self._sending: Future | None = None
 
     def write(self, data: bytes) -> None:
         """Adds bytes to the object."""
@@ -95,8 +111,10 @@ class ResultWriter:
         self._digest.update(data)
         self._size += len(data)
         while len(self._buffer) > PART_SIZE:
-            self._send_part(bytes(self._buffer[:PART_SIZE]))
-            del self._buffer[:PART_SIZE]
+            rest = self._buffer[PART_SIZE:]
+            del self._buffer[PART_SIZE:]
+            self._send_part(self._buffer)
+            self._buffer = rest
 
     def commit(self) -> Stored:
         """Makes the object visible and says what was stored.
@@ -106,7 +124,8 @@ class ResultWriter:
         """
         if self._multipart:
             # A completion whose condition fails may cost the parts: look first.
-            self._send_part(bytes(self._buffer))
+            self._send_part(self._buffer)
+            self._finish_part()
             existing = self._existing()
             return self._put_or_fail({"IfMatch": existing["etag"]} if existing else {"IfNoneMatch": "*"})
         try:
@@ -126,6 +145,9 @@ class ResultWriter:
     def abort(self) -> None:
         """Drops what was written; nothing becomes visible."""
         if self._multipart:
+            if self._pool:
+                # A part that arrived after the end would be kept, and paid for.
+                self._pool.shutdown()
             self._s3.abort_multipart_upload(**self._target, UploadId=self._multipart)
             self._multipart = None
 
@@ -134,20 +156,31 @@ class ResultWriter:
         """What a later write needs to know of this one: whose it is, where that stands, and what it holds."""
         return {
             "upload-id": self._upload.id,
+            # Not the key itself: it may be longer than metadata may be.
+            "upload-key": hashlib.sha256(self._upload.key.encode()).hexdigest(),
             "sequencer": self._position.sequencer,
             "last-modified": self._position.last_modified.isoformat(),
             "sha256": self._digest.hexdigest(),
         }
 
-    def _send_part(self, data: bytes) -> None:
+    def _send_part(self, data: bytes | bytearray) -> None:
         if not self._multipart:
             # The digest is not known yet: a retry in parts writes the same bytes again.
             metadata = {name: value for name, value in self._metadata.items() if name != "sha256"}
             answer = self._s3.create_multipart_upload(**self._target, ContentType=self._content_type, Metadata=metadata)
             self._multipart = answer["UploadId"]
-        number = len(self._parts) + 1
+            self._pool = ThreadPoolExecutor(1)
+        self._finish_part()
+        self._sending = self._pool.submit(self._upload_part, len(self._parts) + 1, data)
+
+    def _upload_part(self, number: int, data: bytes) -> dict:
         answer = self._s3.upload_part(**self._target, UploadId=self._multipart, PartNumber=number, Body=data)
-        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+        return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    def _finish_part(self) -> None:
+        if self._sending:
+            self._parts.append(self._sending.result())
+            self._sending = None
 
     def _put(self, condition: dict) -> Stored:
         try:
@@ -184,7 +217,8 @@ class ResultWriter:
     def _existing(self) -> dict | None:
         """The object at the key: its ETag and version, and whether an earlier attempt wrote these very bytes.
 
-        Raises PermanentError (`IGNORED`) where it belongs to a newer version of the upload.
+        Raises PermanentError: `IGNORED` where it belongs to a newer version of the upload, `REJECTED` where it belongs
+        to an upload under another key.
         """
         try:
             answer = self._s3.head_object(**self._target)
@@ -193,6 +227,8 @@ class ResultWriter:
                 return None
             raise
         metadata = answer["Metadata"]
+        if metadata.get("upload-key", self._metadata["upload-key"]) != self._metadata["upload-key"]:
+            raise PermanentError(REJECTED, "its result would replace that of another upload: use another key")
         ours = metadata.get("upload-id") == self._upload.id
         if not ours and "last-modified" in metadata:
             theirs = Position(metadata.get("sequencer", ""), datetime.fromisoformat(metadata["last-modified"]))

@@ -46,12 +46,13 @@ class Upload:
 class RowError:
     """One violated rule at one row.
 
-    `row` is the physical line on which the record starts, counted from 1, header included. `field` is None where
+    `row` is the physical line on which the record starts, counted from 1, header included; None in the last line of a
+    report that is cut. `field` is None where
     the rule concerns the whole record. `error` is a Frictionless error code. `message` states the rule and never
     holds the offending `text`, which is cut to `TEXT_LIMIT` characters.
     """
 
-    row: int
+    row: int | None
     field: str | None
     error: str
     message: str

@@ -9,9 +9,11 @@ import boto3
 from sluice.datasets import Catalogue
 from sluice.events import parse_message
 from sluice.intake import Intake
+from sluice.invocation import Invocation
 from sluice.ledger import Ledger
 from sluice.notify import Notifier
-from sluice.processors import FIELD_TYPES
+from sluice.processors import NEEDS
+from sluice.queue import IntakeQueue
 from sluice.storage import Storage
 from sluice.upload import Upload
 
@@ -33,6 +35,12 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def invocation(*remaining: float, memory_mb: int = 1024) -> Invocation:
+    """An invocation that has so many seconds left when it begins, and then each time it looks; the last ones stay."""
+    left = list(remaining)
+    return Invocation(lambda: left.pop(0) if len(left) > 1 else left[0], memory_mb)
 
 
 class Aws:
@@ -82,9 +90,10 @@ class Aws:
 
     def intake(self, **changes: object) -> Intake:
         parts = {
-            "catalogue": Catalogue(DATASETS, FIELD_TYPES),
+            "catalogue": Catalogue(DATASETS, NEEDS),
             "storage": self.storage,
             "ledger": self.ledger,
+            "queue": IntakeQueue(self.sqs, self.queue),
             "notifier": self.notifier,
             "environment": "test",
             "max_tries": 3,

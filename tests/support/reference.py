@@ -10,13 +10,13 @@ import frictionless
 import yaml
 
 from sluice.contract.check import Check
-from sluice.contract.descriptor import load_dataset
+from sluice.contract.descriptor import Needs, load_dataset
 
 Found = set[tuple[int, str | None, str]]
 
 # Frictionless guesses what a dialect leaves out from the file, Sluice takes the defaults.
 _SPELLED_OUT = {"delimiter": ",", "quoteChar": '"', "skipInitialSpace": False}
-_OWN = {"sluice:key": "{name}", "sluice:processor": "clean", "sluice:result": "{name}"}
+_OWN = {"sluice:key": "{name}", "sluice:processor": "clean", "sluice:format": "csv"}
 
 
 def ours(descriptor: dict, data: bytes) -> Found:
@@ -24,7 +24,7 @@ def ours(descriptor: dict, data: bytes) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "dataset.yaml"
         path.write_text(yaml.safe_dump({"name": "dataset", **descriptor, **_OWN}), encoding="utf-8")
-        dataset = load_dataset(path, {"clean": None})
+        dataset = load_dataset(path, {"clean": Needs()})
     errors = []
     check = Check(dataset, [data], errors.append)
     assert sum(block.rows for block in check.blocks()) == check.good

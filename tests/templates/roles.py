@@ -46,8 +46,9 @@ OTHER_NEW_TAG = {f"aws:RequestTag/{TAG['Key']}": OTHER_STACK}
 TABLE: dict[tuple[str, str], list[Row]] = {
     ("iam", "ProcessRole"): [
         may("sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility", INTAKE),
-        may_not("sqs:ReceiveMessage sqs:DeleteMessage", DEAD_LETTERS),
-        may_not("sqs:SendMessage sqs:PurgeQueue sqs:SetQueueAttributes", INTAKE),
+        may("sqs:SendMessage", INTAKE),
+        may_not("sqs:ReceiveMessage sqs:DeleteMessage sqs:SendMessage", DEAD_LETTERS),
+        may_not("sqs:PurgeQueue sqs:SetQueueAttributes", INTAKE),
         may("s3:GetObjectVersion", f"{UPLOADS}/prices/LSE/ABC.csv"),
         may_not("s3:PutObject s3:DeleteObject s3:DeleteObjectVersion s3:GetObject", f"{UPLOADS}/prices/LSE/ABC.csv"),
         may("s3:PutObject s3:AbortMultipartUpload s3:GetObject", f"{RESULTS}/prices/LSE/ABC_predicted.csv"),

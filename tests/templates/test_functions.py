@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from sluice.invocation import Invocation
 from templates.cfn import DIGEST, ROOT, deployment, load, resources
 
 FUNCTIONS = [(name, logical) for name, logical, _ in resources("AWS::Lambda::Function")]
@@ -64,6 +65,17 @@ def test_the_queue_hides_a_message_for_six_timeouts() -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
     visibility = load("queue")["Resources"]["Intake"]["Properties"]["VisibilityTimeout"]
     assert visibility >= 6 * function("Process")["Timeout"]
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_the_readme_says_how_large_a_file_may_be(is_fast: bool, is_compressed: bool) -> None:
+    timeout, memory = function("Process")["Timeout"], function("Process")["MemorySize"]
+    limit = Invocation(lambda: timeout, memory).limit(is_fast=is_fast, is_compressed=is_compressed) / 1e9
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [row] = re.findall(rf"^\| {'with a ' if is_fast else 'without '}.*$", readme, re.MULTILINE)
+    said = float(row.split("|")[3 if is_compressed else 2].removesuffix("GB "))
+    assert said <= limit < 1.2 * said
 
 
 @each_function

@@ -5,21 +5,26 @@ It may refuse a line that is valid after all: that line is then checked cell by 
 decides. It never accepts an invalid one, so it changes how fast a file is checked and nothing else.
 """
 
+import json
 import re
-from decimal import Decimal
 
 import re2
 
 from sluice.contract.dialect import Dialect
+from sluice.contract.numerals import BOUNDS, numerals
 
 # States of the automaton are built as they are met; this is far more than any contract of ours takes.
 _MEMORY = 64 * 1024 * 1024
-_DIGITS = 18
 _REPEATS = 1000
+# What JSON has a type of its own for.
+_JSON_TYPES = ("integer", "number", "boolean")
 # Of a field descriptor, what an expression knows of. Any other key or constraint leaves its dataset without one.
 _KEYS = {"name", "title", "description", "type", "format", "constraints"}
 # Characters that stand between cells and in none of the expressions for numbers, dates and the like.
 _DELIMITERS = (",", ";", "\t", "|")
+_IN_ADDRESSES = frozenset("!#$%&'*+/=?^_`{|}~.@-")
+_HOUR = "(?:[01][0-9]|2[0-3])"
+_TIME = rf"{_HOUR}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{{1,6}})?"
 # (days, months that have them); the 29th of February is left to the cell check, which knows leap years.
 _DAYS = (
     ("0[1-9]|1[0-9]|2[0-8]", "0[1-9]|1[0-2]"),
@@ -37,16 +42,31 @@ def compile_acceptor(fields: list[dict], dialect: Dialect, missing_values: froze
     if not _plain(dialect):
         return None
     cells = [_cell(field, dialect, missing_values) for field in fields]
-    if None in cells:
+    # A line without any cell text is blank, not valid: it is left to the reader of records.
+    blank = len(cells) == 1 and missing_values and not _required(fields[0])
+    return None if None in cells or blank else _lines(re.escape(dialect.delimiter).join(cells))
+
+
+def compile_json_acceptor(fields: list[dict], missing_values: frozenset[str]) -> re2._Regexp | None:
+    """The same for JSON lines: objects with all their members in the order of the fields, as programs write them."""
+    members = [_member(field, missing_values) for field in fields]
+    if None in members:
         return None
-    line = re.escape(dialect.delimiter).join(cells)
+    names = [re.escape(json.dumps(field["name"], ensure_ascii=False)) for field in fields]
+    pairs = ", ?".join(f"{name}: ?{member}" for name, member in zip(names, members, strict=True))
+    return _lines(rf"\{{{pairs}\}}")
+
+
+def _lines(line: str) -> re2._Regexp:
     options = re2.Options()
     options.max_mem = _MEMORY
     options.never_capture = True
     options.log_errors = False
-    # A line without any cell text is blank, not valid: it is left to the reader of records.
-    blank = len(cells) == 1 and missing_values and not fields[0].get("constraints", {}).get("required", False)
-    return None if blank else re2.compile(f"(?:{line}\\r?\\n)*", options)
+    return re2.compile(f"(?:{line}\\r?\\n)*", options)
+
+
+def _required(field: dict) -> bool:
+    return field.get("constraints", {}).get("required", False)
 
 
 def _plain(dialect: Dialect) -> bool:
@@ -56,45 +76,88 @@ def _plain(dialect: Dialect) -> bool:
 
 
 def _cell(field: dict, dialect: Dialect, missing_values: frozenset[str]) -> str | None:
-    """What certainly valid cells of a field look like, unquoted."""
+    """What certainly valid cells of a field look like, unquoted; an empty one is a missing one."""
+    value = _value(field, dialect.delimiter + dialect.quote)
+    if value is None or _may_be_missing(value, missing_values - {""}):
+        return None
+    return f"(?:{value})" if _required(field) or "" not in missing_values else f"(?:{value})?"
+
+
+def _member(field: dict, missing_values: frozenset[str]) -> str | None:
+    """What certainly valid values of a field look like in JSON."""
+    value = _value(field, '"\\', json_=True)
+    if value is None:
+        return None
+    if field.get("type") not in _JSON_TYPES:
+        if _may_be_missing(value, missing_values):
+            return None
+        value = f'"(?:{value})"'
+    return f"(?:{value})" if _required(field) else f"(?:{value}|null)"
+
+
+def _may_be_missing(value: str, missing_values: frozenset[str]) -> bool:
+    """Whether a text that the expression accepts stands for no value: no expression could say which."""
+    return any(re2.fullmatch(value, text) for text in missing_values)
+
+
+def _value(field: dict, excluded: str, *, json_: bool = False) -> str | None:
+    """What certainly valid texts of a field look like, without the excluded characters, or its values in JSON."""
     constraints = dict(field.get("constraints", {}))
-    required = constraints.pop("required", False)
+    constraints.pop("required", False)
     if constraints.pop("unique", False) or not field.keys() <= _KEYS:
         return None
-    value = _value(field.get("type", "string"), field.get("format", "default"), constraints, dialect)
-    # Which values are missing ones cannot be said by an expression, the empty one apart. Where a missing value is valid
-    # as well, it makes no difference whether the text is one; of text fields no value is compared, so none is let in.
-    if value is None or missing_values - {""} and (required or field.get("type", "string") == "string"):
-        return None
-    return f"(?:{value})" if required or "" not in missing_values else f"(?:{value})?"
-
-
-def _value(type_: str, format_: str, constraints: dict, dialect: Dialect) -> str | None:
-    match type_, format_:
+    match field.get("type", "string"), field.get("format", "default"):
+        case "string", "default" if constraints.keys() == {"enum"}:
+            return _one_of(constraints["enum"], excluded)
         case "string", "default":
-            return _text(constraints, dialect)
-        case "string", "email" if constraints.keys() <= {"maxLength"} and dialect.delimiter in ",;\t":
+            return _text(constraints, excluded)
+        case "string", "email" if constraints.keys() <= {"maxLength"} and not _IN_ADDRESSES & set(excluded):
             return _email(constraints.get("maxLength", 254))
-        case "integer", "default":
-            return _integer(constraints)
-        case "number", "default":
-            return _number(constraints)
-        case "date", "default" if not constraints:
-            return _date("%Y-%m-%d")
-        case "date", str(pattern) if not constraints:
-            return _date(pattern)
+        case "integer" | "number" as type_, "default" if constraints.keys() <= BOUNDS:
+            return numerals(constraints, fraction=type_ == "number", json=json_)
+        case type_, format_ if not constraints:
+            return _unbounded(type_, format_, json_)
     return None
 
 
-def _text(constraints: dict, dialect: Dialect) -> str | None:
+def _unbounded(type_: str, format_: str, json_: bool) -> str | None:
+    """What certainly valid texts of a type without constraints look like."""
+    match type_, format_:
+        case "string", "uuid":
+            return "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+        case "boolean", "default":
+            return "true|false" if json_ else "true|True|TRUE|1|false|False|FALSE|0"
+        case "date", "default":
+            return _date("%Y-%m-%d")
+        case "date", str(pattern):
+            return _date(pattern)
+        case "time", "default":
+            return _TIME
+        case "datetime", "default":
+            # Not the last millennium: with its zone, such a time may be in the year 10000.
+            return rf"(?:{_date('%Y-%m-%d', '[1-8][0-9]{3}')})T{_TIME}(?:Z|[+-]{_HOUR}:[0-5][0-9])?"
+        case "year", "default" if not json_:
+            return "[0-9]{4}"
+        case "yearmonth", "default":
+            return "[0-9]{4}-(?:0[1-9]|1[0-2])"
+    return None
+
+
+def _one_of(texts: list[str], excluded: str) -> str | None:
+    if any(not text or not text.isprintable() or set(text) & set(excluded) for text in texts):
+        return None
+    return "|".join(map(re.escape, texts))
+
+
+def _text(constraints: dict, excluded: str) -> str | None:
     if not constraints.keys() <= {"minLength", "maxLength"}:
         return None
     shortest, longest = max(constraints.get("minLength", 0), 1), constraints.get("maxLength")
     if shortest > _REPEATS or (longest is not None and not shortest <= longest <= _REPEATS):
         return None
-    excluded = re.escape(dialect.delimiter + dialect.quote)
-    # Surrogates are no text in UTF-8, though RE2 would take their bytes.
-    character = rf"[^{excluded}\r\n\x00\x{{D800}}-\x{{DFFF}}]"
+    # No control characters, which JSON has as escapes only; a tab is left to the cell check as well. Surrogates are no
+    # text in UTF-8, though RE2 would take their bytes. A byte order mark in a cell is text, which readers may drop.
+    character = rf"[^{re.escape(excluded)}\x00-\x1f\x{{D800}}-\x{{DFFF}}\x{{FEFF}}]"
     return f"{character}{{{shortest},{'' if longest is None else longest}}}"
 
 
@@ -110,35 +173,7 @@ def _email(longest: int) -> str | None:
     return rf"(?:{local})@(?:{label}\.){{1,{labels}}}{last}"
 
 
-def _integer(constraints: dict) -> str | None:
-    """Digits without a sign where there is a lower bound, and as many as make the value certain to be inside."""
-    if not constraints.keys() <= {"minimum", "maximum"}:
-        return None
-    least, most = constraints.get("minimum"), constraints.get("maximum")
-    longest = _DIGITS if most is None else len(str(int(most))) - 1
-    if most is not None and int(most) <= 0 or longest < 1:
-        return None
-    if least is None:
-        return f"[+-]?[0-9]{{1,{_DIGITS}}}" if most is None else f"[0-9]{{1,{longest}}}"
-    if int(least) <= 0:
-        return f"[0-9]{{1,{longest}}}"
-    # More digits than the bound has, the first one no zero; the bound 1 leaves out nothing else.
-    shortest = len(str(int(least)))
-    if int(least) == 1:
-        return f"[1-9][0-9]{{0,{longest - 1}}}"
-    return f"[1-9][0-9]{{{shortest},{longest - 1}}}" if shortest < longest else None
-
-
-def _number(constraints: dict) -> str | None:
-    fraction = rf"(?:\.[0-9]{{0,{_DIGITS}}})?"
-    if not constraints:
-        return rf"[+-]?[0-9]{{1,{_DIGITS}}}{fraction}"
-    if constraints.keys() == {"minimum"} and Decimal(str(constraints["minimum"])) <= 0:
-        return f"[0-9]{{1,{_DIGITS}}}{fraction}"
-    return None
-
-
-def _date(pattern: str) -> str | None:
+def _date(pattern: str, years: str = "[1-9][0-9]{3}") -> str | None:
     parts = re.split("(%.)", pattern)
     # No other directives, and nothing beside them that could be a delimiter or a quote.
     if sorted(parts[1::2]) != ["%Y", "%d", "%m"] or not re.fullmatch("[A-Za-z0-9 ./:_-]*", "".join(parts[::2])):
@@ -146,6 +181,6 @@ def _date(pattern: str) -> str | None:
     shapes = []
     for days, months in _DAYS:
         # Years before 1000 are left to the cell check: there is a year 0000 among them.
-        written = {"%d": f"(?:{days})", "%m": f"(?:{months})", "%Y": "[1-9][0-9]{3}"}
+        written = {"%d": f"(?:{days})", "%m": f"(?:{months})", "%Y": years}
         shapes.append("".join(written.get(part) or re.escape(part) for part in parts))
     return "|".join(shapes)

@@ -3,24 +3,29 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from sluice.contract.delimited import format_row
+from sluice.contract.compression import decompress
 from sluice.contract.descriptor import Dataset
+from sluice.contract.formats import FORMATS
+from sluice.contract.json_lines import show_cell
 from sluice.contract.keys import Keys
 from sluice.contract.lines import Lines
-from sluice.contract.records import Record, read_record
+from sluice.contract.records import Record
+from sluice.contract.types import Value
 from sluice.errors import PermanentError, TransientError
 from sluice.upload import REJECTED, RowError
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Valid rows that follow each other: delimited text in the dataset's dialect, each row ended by `\\n`.
+    """Valid rows that follow each other, as text: each a line, of JSON or in the dataset's dialect, ended by `\\n`.
 
-    A row with line ends inside of a quoted cell is a block of its own.
+    A row that has been checked cell by cell is a block of its own, and then `values` has its values, None where one is
+    missing. Only such a one may have line ends inside of a quoted cell.
     """
 
     data: bytes
     rows: int
+    values: list[Value | None] | None = None
 
     def lines(self) -> list[bytes]:
         """The rows, without their ends."""
@@ -32,17 +37,25 @@ class Block:
 
 
 class Check:
-    """One pass over a file: iterate `blocks()`, then read the counts.
+    """One pass over a file, compressed or not: iterate `blocks()`, then read the counts.
 
-    `report` is called with each RowError as it is found. Every record is one of `good`, `rejected`, `blank` and
+    `report` is called with each RowError as it is found, `pulse` with nothing for each megabyte or so of the file, once
+    it is decompressed: it may raise, to end this. Every record is one of `good`, `rejected`, `blank` and
     `skipped` (what the dialect says is no row), or the header.
     """
 
-    def __init__(self, dataset: Dataset, chunks: Iterable[bytes], report: Callable[[RowError], None]) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        chunks: Iterable[bytes],
+        report: Callable[[RowError], None],
+        pulse: Callable[[], None] = lambda: None,
+    ) -> None:
         self._dataset = dataset
         self._chunks = chunks
         self._keys = Keys(dataset.fields, dataset.primary_key)
         self._report = report
+        self._pulse = pulse
         self.good = 0
         self.rejected = 0
         self.blank = 0
@@ -54,7 +67,9 @@ class Check:
         Raises PermanentError where the file as a whole breaks its contract (no text, wrong header, more rows than
         their keys can be checked for), and TransientError where the lines read and the rows made of them do not add up.
         """
-        dataset, lines = self._dataset, Lines(self._chunks, self._dataset.encoding)
+        dataset, form = self._dataset, FORMATS[self._dataset.format]
+        chunks = form.lines(_not_empty(decompress(self._chunks)), dataset)
+        lines = Lines(_each(chunks, self._pulse), dataset.encoding)
         accounted = 0
         header_wanted = dataset.dialect.header
         while True:
@@ -65,24 +80,26 @@ class Check:
                     accounted += rows
                     # Looking first is thirty times faster than replacing nothing.
                     yield Block(run.replace(b"\r\n", b"\n") if b"\r" in run else run, rows)
-            record = read_record(lines, dataset.dialect)
+            record = form.read(lines, dataset)
             if record is None:
                 break
             accounted += record.lines
             if record.skipped:
                 self.skipped += 1
-            elif record.defect is None and not any(record.cells) and len(record.cells) < 2:
+            elif record.defect is None and not record.cells:
                 self.blank += 1
             elif header_wanted:
                 self._check_header(record)
                 header_wanted = False
-            elif errors := self._errors(record):
-                self.rejected += 1
-                for error in errors:
-                    self._report(error)
             else:
-                self.good += 1
-                yield Block(format_row(record.cells, dataset.dialect), 1)
+                values, errors = self._check(record)
+                if errors:
+                    self.rejected += 1
+                    for error in errors:
+                        self._report(error)
+                else:
+                    self.good += 1
+                    yield Block(form.write(record, dataset), 1, values)
         if accounted != lines.count:
             raise TransientError(f"{lines.count} lines were read but {accounted} accounted for")
 
@@ -98,22 +115,39 @@ class Check:
             found = f"cell {' and '.join(differing)} differs"
         raise PermanentError(REJECTED, f"line {record.line}: the header must be {','.join(names)}; {found}")
 
-    def _errors(self, record: Record) -> list[RowError]:
-        """The rules that a record violates."""
+    def _check(self, record: Record) -> tuple[list[Value | None], list[RowError]]:
+        """The values of a record, and the rules that it violates."""
         if record.defect:
             error, message, text = record.defect
-            return [RowError(record.line, None, error, message, text)]
+            return [], [RowError(record.line, None, error, message, text)]
         fields, cells = self._dataset.fields, record.cells
-        errors = []
-        for field, text in zip(fields, cells, strict=False):
-            _, violation = field.check(text)
+        values, errors = [], []
+        for field, cell in zip(fields, cells, strict=False):
+            value, violation = field.check(cell)
+            values.append(value)
             if violation:
-                errors.append(RowError(record.line, field.name, violation[0], violation[1], text))
+                errors.append(RowError(record.line, field.name, *violation, show_cell(cell)))
         for field in fields[len(cells) :]:
             errors.append(RowError(record.line, field.name, "missing-cell", "has no cell", ""))
-        for text in cells[len(fields) :]:
-            message = f"is more than the {len(fields)} cells of a row"
-            errors.append(RowError(record.line, None, "extra-cell", message, text))
+        if len(cells) > len(fields):
+            # One error, however many cells: a row may have millions of them.
+            message = f"has {len(cells):,} cells where there are {len(fields)} fields"
+            errors.append(RowError(record.line, None, "extra-cell", message, show_cell(cells[len(fields)])))
         if self._keys:
             errors += self._keys.check(record.line, cells)
-        return errors
+        return values, errors
+
+
+def _not_empty(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    empty = True
+    for chunk in chunks:
+        empty = False
+        yield chunk
+    if empty:
+        raise PermanentError(REJECTED, "the file is empty")
+
+
+def _each(chunks: Iterable[bytes], call: Callable[[], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        call()
+        yield chunk

@@ -4,6 +4,7 @@ A descriptor is refused, with its file and line, for anything it says that would
 silently not applied is worse than none. (https://specs.frictionlessdata.io/tabular-data-resource/)
 """
 
+import functools
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -12,15 +13,17 @@ from typing import Any
 
 import yaml
 
-from sluice.contract.accept import compile_acceptor
+from sluice.contract.accept import compile_acceptor, compile_json_acceptor
 from sluice.contract.dialect import DIALECT_KEYS, ENCODINGS, Dialect, DialectError, compile_dialect
 from sluice.contract.fields import Field, compile_field
+from sluice.contract.key_templates import PLACEHOLDER, key_pattern
 from sluice.contract.tolerance import Tolerance, compile_tolerance
 
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_KEYS = {"name", "title", "description", "profile", "encoding", "dialect", "schema"}
-_OWN_KEYS = {"sluice:key", "sluice:processor", "sluice:result"}
-_OPTIONAL_KEYS = {"sluice:reject"}
+_KEYS = {"name", "title", "description", "profile", "format", "encoding", "dialect", "schema"}
+_OWN_KEYS = {"sluice:key", "sluice:processor"}
+_OPTIONAL_KEYS = {"sluice:result", "sluice:format", "sluice:reject"}
+FILE_FORMATS = ("csv", "jsonl", "json", "parquet")
+RESULT_FORMATS = ("parquet", "csv", "jsonl")
 _SCHEMA_KEYS = {"fields", "missingValues", "primaryKey"}
 _FIELD_KEYS = {"name", "title", "description", "type", "format", "constraints"} | {
     "trueValues",
@@ -30,7 +33,14 @@ _FIELD_KEYS = {"name", "title", "description", "type", "format", "constraints"} 
     "bareNumber",
 }
 
-FieldTypes = Mapping[str, tuple[str, ...] | None]
+
+@dataclass(frozen=True)
+class Needs:
+    """What a processor needs of its dataset: types of the fields, in order (None: any), formats of file and result."""
+
+    field_types: tuple[str, ...] | None = None
+    formats: tuple[str, ...] = FILE_FORMATS
+    results: tuple[str, ...] = RESULT_FORMATS
 
 
 class DescriptorError(ValueError):
@@ -50,33 +60,57 @@ class Dataset:
     fields: list[Field]
     acceptor: Any
     processor: str
-    result: str
+    result: str | None = None
+    format: str = "csv"
+    result_format: str = "parquet"
     encoding: str = "utf-8"
     primary_key: tuple[str, ...] = ()
     tolerance: Tolerance = Tolerance()
 
+    @functools.cached_property
+    def positions(self) -> dict[str, int]:
+        """The names of the fields, and where they stand."""
+        return {field.name: position for position, field in enumerate(self.fields)}
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether most lines are neither looked at cell by cell nor written anew."""
+        kept = self.result_format == "parquet" or (self.result_format == "csv") == (self.format == "csv")
+        return self.acceptor is not None and self.format != "json" and kept
+
     def result_key(self, upload_key: str) -> str:
-        """The key of the result of an upload of this dataset, its placeholders filled from the upload's key."""
+        """The key of the result of an upload of this dataset: the upload's own with the format's name added, or
+        `result` with its placeholders filled from the upload's key."""
+        if self.result is None:
+            return f"{upload_key}.{self.result_format}"
         match = self.key.fullmatch(upload_key)
         if not match:
             raise ValueError(f"{upload_key!r} is no key of dataset {self.name}")
-        return _PLACEHOLDER.sub(lambda placeholder: match[placeholder[1]], self.result)
+        return PLACEHOLDER.sub(lambda placeholder: match[placeholder[1]], self.result)
 
 
-def load_dataset(path: Path, processors: FieldTypes) -> Dataset:
+def load_dataset(path: Path, processors: Mapping[str, Needs]) -> Dataset:
     """The dataset that a descriptor file describes.
 
-    `processors` are the names `sluice:processor` may take, each with the field types it needs. Raises
+    `processors` are the names `sluice:processor` may take, each with what it needs. Raises
     DescriptorError naming file, line and reason.
     """
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         document = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise DescriptorError(f"{path}:{line}: {error.problem}") from error
-    return _Reader(path, node).dataset(document, processors)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DescriptorError(f"{path}:{line}: a descriptor is UTF-8, and this line is not") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise DescriptorError(f"{path}:{line}: {error.reason}") from error
+    reader = _Reader(path, node)
+    reader.check_keys()
+    return reader.dataset(document, processors)
 
 
 class _Reader:
@@ -86,7 +120,27 @@ class _Reader:
         self._path = path
         self._node = node
 
-    def dataset(self, document: Any, processors: FieldTypes) -> Dataset:
+    def check_keys(self) -> None:
+        """Raises DescriptorError for a key that stands twice in a mapping: YAML would forget the first."""
+        nodes, seen = [self._node], set()
+        while nodes:
+            node = nodes.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            if isinstance(node, yaml.SequenceNode):
+                nodes += node.value
+            elif isinstance(node, yaml.MappingNode):
+                keys = set()
+                for key, value in node.value:
+                    nodes.append(value)
+                    # Other keys than scalars are refused where they are read.
+                    name = key.value if isinstance(key, yaml.ScalarNode) else id(key)
+                    if name in keys:
+                        raise DescriptorError(f"{self._path}:{key.start_mark.line + 1}: {name!r} is there twice")
+                    keys.add(name)
+
+    def dataset(self, document: Any, processors: Mapping[str, Needs]) -> Dataset:
         self._known((), document, _KEYS | _OWN_KEYS | _OPTIONAL_KEYS)
         for key in ("name", "schema", *sorted(_OWN_KEYS)):
             if key not in document:
@@ -95,31 +149,46 @@ class _Reader:
             raise self._error(("name",), "must be lower-case letters, digits and hyphens, a letter first")
         if document.get("profile", "tabular-data-resource") != "tabular-data-resource":
             raise self._error(("profile",), "must be tabular-data-resource")
-        if document["sluice:processor"] not in processors:
+        processor = document["sluice:processor"]
+        if not isinstance(processor, str) or processor not in processors:
             raise self._error(("sluice:processor",), f"must be one of {', '.join(sorted(processors))}")
         for key in ("sluice:key", "sluice:result"):
-            if not isinstance(document[key], str):
+            if not isinstance(document.get(key, ""), str):
                 raise self._error((key,), "must be text")
-        pattern = self._attempt(("sluice:key",), lambda: _key_pattern(document["sluice:key"]))
-        result = document["sluice:result"]
-        if unknown := set(_PLACEHOLDER.findall(result)) - set(pattern.groupindex):
-            raise self._error(("sluice:result",), f"{{{unknown.pop()}}} does not occur in sluice:key")
-        encoding = document.get("encoding", "utf-8")
-        if encoding not in ENCODINGS:
-            raise self._error(("encoding",), f"must be one of {', '.join(ENCODINGS)}")
+        pattern = self._attempt(("sluice:key",), lambda: key_pattern(document["sluice:key"]))
+        result = self._result(document.get("sluice:result"), pattern)
+        needs = processors[document["sluice:processor"]]
+        format_ = self._one_of("format", document.get("format", "csv"), FILE_FORMATS)
+        result_format = self._one_of("sluice:format", document.get("sluice:format", needs.results[0]), RESULT_FORMATS)
+        encoding = self._one_of("encoding", document.get("encoding", "utf-8"), ENCODINGS)
+        for key in ("encoding", "dialect"):
+            if key in document and format_ != "csv":
+                raise self._error((key,), f"does not apply to the format {format_}")
+        for key, value, allowed in (
+            ("format", format_, needs.formats),
+            ("sluice:format", result_format, needs.results),
+        ):
+            if value not in allowed:
+                raise self._error((key,), f"the processor {document['sluice:processor']} needs {' or '.join(allowed)}")
         tolerance = Tolerance()
         if "sluice:reject" in document:
             tolerance = self._attempt(("sluice:reject",), lambda: compile_tolerance(document["sluice:reject"]))
         self._known(("schema",), document["schema"], _SCHEMA_KEYS)
         primary_key = self._primary_key(document["schema"])
-        fields = self._fields(document["schema"], primary_key)
-        needed = processors[document["sluice:processor"]]
-        if needed is not None and tuple(field.type for field in fields) != needed:
-            raise self._error(("sluice:processor",), f"needs fields of the types {', '.join(needed)}, in this order")
-        dialect = self._dialect(document.get("dialect", {}))
+        fields = self._fields(document["schema"], primary_key, columnar=result_format == "parquet")
+        if "parquet" in (format_, result_format):
+            self._check_columns([field.name for field in fields])
+        if needs.field_types is not None and tuple(field.type for field in fields) != needs.field_types:
+            types = ", ".join(needs.field_types)
+            raise self._error(("sluice:processor",), f"needs fields of the types {types}, in this order")
+        dialect = self._dialect(document.get("dialect", {})) if format_ == "csv" else Dialect(header=False)
         acceptor = None
         if encoding == "utf-8" and not primary_key:
-            acceptor = compile_acceptor(document["schema"]["fields"], dialect, _missing(document["schema"]))
+            descriptors, missing = document["schema"]["fields"], _missing(document["schema"])
+            if format_ == "csv":
+                acceptor = compile_acceptor(descriptors, dialect, missing)
+            else:
+                acceptor = compile_json_acceptor(descriptors, missing)
         return Dataset(
             name=document["name"],
             key=pattern,
@@ -128,10 +197,39 @@ class _Reader:
             acceptor=acceptor,
             processor=document["sluice:processor"],
             result=result,
+            format=format_,
+            result_format=result_format,
             encoding=encoding,
             primary_key=primary_key,
             tolerance=tolerance,
         )
+
+    def _result(self, result: str | None, key: re.Pattern[str]) -> str | None:
+        """The template of result keys, which must be as many as the keys of uploads: one must not replace another."""
+        if result is None:
+            return None
+        named = set(PLACEHOLDER.findall(result))
+        if unknown := sorted(named - set(key.groupindex)):
+            raise self._error(("sluice:result",), f"{{{unknown[0]}}} does not occur in sluice:key")
+        if lost := sorted(set(key.groupindex) - named):
+            raise self._error(("sluice:result",), f"must hold {{{lost[0]}}}, or uploads would share a result")
+        if any("/" not in between for between in PLACEHOLDER.split(result)[2:-1:2]):
+            raise self._error(("sluice:result",), "needs a / between placeholders, or uploads would share a result")
+        if result.endswith(".errors.jsonl"):
+            raise self._error(("sluice:result",), "must not end as error reports do")
+        return result
+
+    def _one_of(self, key: str, value: Any, allowed: Collection[str]) -> str:
+        if not isinstance(value, str) or value not in allowed:
+            raise self._error((key,), f"must be one of {', '.join(allowed)}")
+        return value
+
+    def _check_columns(self, names: list[str]) -> None:
+        """Columns of Parquet need names that differ by more than case: many of its readers know no case."""
+        for position, name in enumerate(names):
+            if not name or name.lower() in [other.lower() for other in names[:position]]:
+                where = ("schema", "fields", position)
+                raise self._error(where, f"{name!r}: columns of Parquet need names that differ by more than case")
 
     def _dialect(self, dialect: Any) -> Dialect:
         self._known(("dialect",), dialect, DIALECT_KEYS)
@@ -148,7 +246,7 @@ class _Reader:
             raise self._error(("schema", "primaryKey"), "must be the name of a field, or a list of some")
         return tuple(names)
 
-    def _fields(self, schema: dict, primary_key: tuple[str, ...]) -> list[Field]:
+    def _fields(self, schema: dict, primary_key: tuple[str, ...], *, columnar: bool) -> list[Field]:
         if not isinstance(schema.get("fields"), list) or not schema["fields"]:
             raise self._error(("schema",), "fields must list at least one field")
         missing = schema.get("missingValues", [])
@@ -166,7 +264,9 @@ class _Reader:
             fields.append(
                 self._attempt(
                     where,
-                    lambda field=field: compile_field(field, missing, required=field["name"] in primary_key),
+                    lambda field=field: compile_field(
+                        field, missing, required=field["name"] in primary_key, columnar=columnar
+                    ),
                 )
             )
         if unknown := [name for name in primary_key if name not in [field.name for field in fields]]:
@@ -207,15 +307,3 @@ class _Reader:
 
 def _missing(schema: dict) -> frozenset[str]:
     return frozenset(schema.get("missingValues", [""]))
-
-
-def _key_pattern(template: str) -> re.Pattern[str]:
-    """The keys a template such as `prices/{exchange}/{name}.csv` stands for: a placeholder is any text without /."""
-    parts = _PLACEHOLDER.split(template)
-    literals, names = parts[::2], parts[1::2]
-    if len(set(names)) != len(names) or any("{" in part or "}" in part for part in literals):
-        raise ValueError("placeholders are lower-case names in braces, each used once")
-    pattern = re.escape(literals[0])
-    for name, literal in zip(names, literals[1:], strict=True):
-        pattern += f"(?P<{name}>[^/]+){re.escape(literal)}"
-    return re.compile(pattern, re.DOTALL)

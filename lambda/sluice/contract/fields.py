@@ -1,32 +1,55 @@
 """Cells against their field: a Table Schema type and its constraints (https://specs.frictionlessdata.io/table-schema/)."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 from sluice.contract.constraints import compile_constraint
-from sluice.contract.types import Parser, Value, Writer, compile_type
+from sluice.contract.types import Value, Writer, compile_type
+
+Cell = Any  # str; of JSON also None, bool, int, Decimal, or a list for what is nested
 
 _DESCRIBING = ("name", "title", "description")
+# What a column of Parquet cannot hold is not put into one: the nearest that it can is another value.
+_COLUMN_LIMITS = {
+    "integer": (lambda _, value: -(2**63) <= value < 2**63, "must fit into 64 bits, as its column in the result"),
+    "number": (
+        lambda _, value: abs(value) <= Decimal(sys.float_info.max),
+        "must fit into a 64-bit floating point number, as its column in the result",
+    ),
+    "datetime": (
+        lambda _, value: value.tzinfo is None or 1 < value.year < 9999,
+        "must be a time of the years 2 to 9998 where it has a zone, as its column in the result is in UTC",
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Field:
     """One column: its name, its type, the check of a cell, and how a value is written in the field's own format.
 
-    `parse` gives the value of a cell whatever its constraints, None where it is missing or of another type. `unique`
-    says that no value may occur twice in a file.
+    A cell is text, or what JSON has a type of its own for. `parse` gives its value whatever its constraints, None where
+    it is missing or of another type. `format` is the descriptor's. `unique` says that no value may occur twice in a
+    file.
     """
 
     name: str
     type: str
-    check: Callable[[str], tuple[Value | None, tuple[str, str] | None]]
-    parse: Parser
+    check: Callable[[Cell], tuple[Value | None, tuple[str, str] | None]]
+    parse: Callable[[Cell], Value | None]
     write: Writer
+    format: str = "default"
     unique: bool = False
 
 
-def compile_field(descriptor: dict, missing_values: frozenset[str], *, required: bool = False) -> Field:
+def compile_field(
+    descriptor: dict, missing_values: frozenset[str], *, required: bool = False, columnar: bool = False
+) -> Field:
     """The field of a Table Schema field descriptor, required where `required` or its constraint says so.
+
+    `columnar`: its values must fit into a column of a Parquet result.
 
     `Field.check(text)` gives `(value, None)` for a valid cell, the value being None for a missing one, and
     `(None, (error, message))` otherwise: a Frictionless error code and the rule in words.
@@ -47,20 +70,30 @@ def compile_field(descriptor: dict, missing_values: frozenset[str], *, required:
             raise ValueError(f"constraint {name} must be true or false")
     required = required or flags["required"]
     rules = [compile_constraint(name, setting, type_) for name, setting in constraints.items()]
-    parse, expected = type_.parse, type_.expected
+    if columnar and type_.name in _COLUMN_LIMITS:
+        rules.append(_COLUMN_LIMITS[type_.name])
+    parse, convert, expected = type_.parse, type_.convert, type_.expected
 
-    def check(text: str) -> tuple[Value | None, tuple[str, str] | None]:
-        if text in missing_values:
+    def check(cell: Cell) -> tuple[Value | None, tuple[str, str] | None]:
+        if type(cell) is str:
+            if cell in missing_values:
+                return None, ("constraint-error", "is required") if required else None
+            value = parse(cell)
+        elif cell is None:
             return None, ("constraint-error", "is required") if required else None
-        value = parse(text)
+        else:
+            value = convert(cell)
         if value is None:
             return None, ("type-error", f"is not {expected}")
         for holds, message in rules:
-            if not holds(text, value):
+            if not holds(cell, value):
                 return None, ("constraint-error", message)
         return value, None
 
-    def value_of(text: str) -> Value | None:
-        return None if text in missing_values else parse(text)
+    def value_of(cell: Cell) -> Value | None:
+        if type(cell) is str:
+            return None if cell in missing_values else parse(cell)
+        return None if cell is None else convert(cell)
 
-    return Field(descriptor["name"], type_.name, check, value_of, type_.write, flags["unique"])
+    format_ = descriptor.get("format", "default")
+    return Field(descriptor["name"], type_.name, check, value_of, type_.write, format_, flags["unique"])

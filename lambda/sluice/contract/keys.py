@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import blake2b
 
-from sluice.contract.fields import Field, Value
+from sluice.contract.fields import Cell, Field
+from sluice.contract.json_lines import show_cell
+from sluice.contract.types import Value
 from sluice.errors import PermanentError
 from sluice.upload import REJECTED, RowError
 
@@ -17,6 +19,8 @@ VALUES_LIMIT = 1_000_000
 # What is longer, or has several parts, is remembered by its digest, so that memory does not grow with it. Two values
 # with one digest of 256 bits have never been found for this hash.
 _DIGEST = 32
+# Python's hash of a larger integer is its remainder, so that anybody can write a million that have the same one.
+_PLAIN_BITS = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,7 +40,7 @@ class Keys:
     def __bool__(self) -> bool:
         return self._rules > 0
 
-    def check(self, row: int, cells: list[str]) -> list[RowError]:
+    def check(self, row: int, cells: list[Cell]) -> list[RowError]:
         """The rules that a row breaks by repeating an earlier one.
 
         A missing cell, or one of another type, repeats nothing. Raises PermanentError beyond the limit.
@@ -46,13 +50,13 @@ class Keys:
             value = self._value(position, cells)
             if value is not None and (earlier := self._earlier(seen, value, row)):
                 field, message = self._fields[position], f"must be unique, but repeats row {earlier}"
-                errors.append(RowError(row, field.name, "unique-error", message, cells[position]))
+                errors.append(RowError(row, field.name, "unique-error", message, show_cell(cells[position])))
         if self._key:
             values = [self._value(position, cells) for position in self._key]
             value = values[0] if len(values) == 1 else _digest(repr(values))
             if None not in values and (earlier := self._earlier(self._keys, value, row)):
                 message = f"repeats the primary key ({self._key_names}) of row {earlier}"
-                text = ", ".join(cells[position] for position in self._key)
+                text = ", ".join(show_cell(cells[position]) for position in self._key)
                 errors.append(RowError(row, None, "primary-key", message, text))
         return errors
 
@@ -71,7 +75,7 @@ class Keys:
             )
         return None
 
-    def _value(self, position: int, cells: list[str]) -> object | None:
+    def _value(self, position: int, cells: list[Cell]) -> object | None:
         """The value of a cell in a form that is short, and the same for equal values only."""
         if position >= len(cells):
             return None
@@ -80,7 +84,7 @@ class Keys:
             value = _shortest(value)
         elif isinstance(value, datetime) and value.tzinfo:
             return value - _EPOCH
-        elif type(value) is int and value.bit_length() > 8 * _DIGEST:
+        elif type(value) is int and value.bit_length() > _PLAIN_BITS:
             value = str(value)
         if isinstance(value, str) and (len(value) > _DIGEST or not value.isascii()):
             return _digest(value)

@@ -10,6 +10,15 @@ from sluice.upload import REJECTED
 LINE_LIMIT = 16 * 1024 * 1024
 _SNIFFED = 64 * 1024
 _UTF_8_MARK = codecs.BOM_UTF8
+# Files that people take for text, or name like it, and how these start.
+_KINDS = {
+    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook or Word document",
+    b"%PDF-": "a PDF document",
+    b"PAR1": "Parquet",
+    b"\x89PNG\r\n": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+}
 _UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -123,8 +132,11 @@ def _text_start(head: bytes, encoding: str) -> bytes:
     """The first bytes, made UTF-8, without their byte order mark; raises PermanentError where they are no such text."""
     if encoding != "utf-16" and head.startswith(tuple(_single_to_8(mark, encoding) for mark in _UTF_16)):
         raise PermanentError(REJECTED, f"the file is UTF-16 text; export it as {encoding.upper()}")
-    if b"\0" in head[:_SNIFFED]:
-        raise PermanentError(REJECTED, "the file is not text: it holds NUL bytes")
+    if kind := next((kind for start, kind in _KINDS.items() if head.startswith(start)), None):
+        raise PermanentError(REJECTED, f"the file is {kind}, not text")
+    lines = head[:_SNIFFED].split(b"\n")
+    if 2 * sum(b"\0" in line for line in lines) >= len(lines):
+        raise PermanentError(REJECTED, "the file is not text: it is full of NUL bytes")
     if encoding in ("utf-8", "utf-16"):
         return head.removeprefix(_UTF_8_MARK)
     if head.startswith(_single_to_8(_UTF_8_MARK, encoding)):

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from sluice.contract.dialect import Dialect
 from sluice.contract.lines import LINE_LIMIT, Lines
@@ -20,14 +21,15 @@ class Record:
     """One record: the physical line it starts on, the lines it covers, its cells, or the defect that hides them.
 
     A blank line is a record without cells. `skipped` is one that its dialect says is no row. `defect` is (Frictionless
-    error code, message, the line's text).
+    error code, message, the line's text). `text` is the line itself, where it is to be passed on as it is.
     """
 
     line: int
     lines: int
-    cells: list[str]
+    cells: list[Any]
     defect: tuple[str, str, str] | None = None
     skipped: bool = False
+    text: str = ""
 
 
 def read_record(lines: Lines, dialect: Dialect) -> Record | None:
@@ -49,7 +51,10 @@ def read_record(lines: Lines, dialect: Dialect) -> Record | None:
         return Record(line, 1, [])
     if dialect.quote not in content and (dialect.escape is None or dialect.escape not in content):
         cells = content.split(dialect.delimiter)
-        return Record(line, 1, [cell.lstrip(" ") for cell in cells] if dialect.skip_initial_space else cells)
+        if dialect.skip_initial_space:
+            cells = [cell.lstrip(" ") for cell in cells]
+            return Record(line, 1, [] if cells == [""] else cells)
+        return Record(line, 1, cells, text="" if "\r" in content else content)
     lines.hold()
     try:
         cells = next(csv.reader(_feed(text, lines, dialect), strict=True, **dialect.csv_options))
@@ -57,7 +62,7 @@ def read_record(lines: Lines, dialect: Dialect) -> Record | None:
         lines.rewind()
         return Record(line, 1, [], ("row-error", _QUOTING, content))
     lines.release()
-    return Record(line, lines.number - line + 1, cells)
+    return Record(line, lines.number - line + 1, [] if cells == [""] else cells)
 
 
 def _feed(text: str, lines: Lines, dialect: Dialect) -> Iterator[str]:

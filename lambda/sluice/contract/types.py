@@ -16,6 +16,8 @@ Value = str | int | bool | Decimal | date | time | datetime | tuple[int, int]
 Parser = Callable[[str], Value | None]
 Writer = Callable[[Value], str]
 
+# The most digits a number has before its point, and after it.
+_DIGITS = 1000
 _TRUE = ["true", "True", "TRUE", "1"]
 _FALSE = ["false", "False", "FALSE", "0"]
 # What an address needs to be deliverable at all; RFC 5321 allows more than any mail provider does. Dots separate, so
@@ -33,7 +35,8 @@ _STRINGS = {"email": (_EMAIL, "an e-mail address"), "uri": (_URI, "a URI"), "uui
 class Type:
     """How a field's cells are parsed and its values written, and what messages call such a value.
 
-    `native` are the types in which YAML may give a constraint's value, beside text as it stands in a file.
+    `native` are the types in which YAML may give a constraint's value, beside text as it stands in a file. `convert`
+    gives the value of what JSON has a type of its own for (bool, int, Decimal), None where it is of another type.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Type:
     write: Writer
     expected: str
     native: tuple[type, ...] = ()
+    convert: Callable[[object], Value | None] = lambda _: None
 
     def read_setting(self, setting: object) -> Value | None:
         """A constraint's value as the descriptor gives it: text in the field's own format, or YAML's own type."""
@@ -61,15 +65,17 @@ def compile_type(descriptor: dict) -> Type:
     """
     name, format_ = descriptor.pop("type", "string"), descriptor.pop("format", "default")
     match name, format_:
-        case "string" | "any", "default":
+        case "string", "default":
             return Type(name, str, str, "text")
+        case "any", "default":
+            return Type(name, str, str, "text, a number or a boolean", convert=_plain_text)
         case "string", "email" | "uri" | "uuid":
             shape, expected = _STRINGS[format_]
             return Type(name, lambda text: text if shape.fullmatch(text) else None, str, expected)
         case "boolean", "default":
             return _boolean(descriptor)
         case "integer", "default":
-            return Type(name, _number_parser(descriptor, int), str, "an integer", (int,))
+            return Type(name, _number_parser(descriptor, int), str, "an integer", (int,), _whole)
         case "number", "default":
             return _number(descriptor)
         case "date", "default":
@@ -86,7 +92,7 @@ def compile_type(descriptor: dict) -> Type:
             native = {"date": (date,), "time": (), "datetime": (datetime,)}[name]
             return Type(name, parse, write, f"{words} like {example}", native)
         case "year", "default":
-            return Type(name, temporal.parse_year, temporal.write_year, "a year of four digits", (int,))
+            return Type(name, temporal.parse_year, temporal.write_year, "a year of four digits", (int,), _year)
         case "yearmonth", "default":
             return Type(name, temporal.parse_yearmonth, temporal.write_yearmonth, "a month like 2026-12")
     raise ValueError(f"type {name!r} with format {format_!r} is not supported")
@@ -101,7 +107,7 @@ def _boolean(descriptor: dict) -> Type:
         raise ValueError(f"{both.pop()!r} is in both trueValues and falseValues")
     values = dict.fromkeys(true, True) | dict.fromkeys(false, False)
     expected = f"one of {', '.join([*true, *false])}"
-    return Type("boolean", values.get, lambda value: true[0] if value else false[0], expected, (bool,))
+    return Type("boolean", values.get, lambda value: true[0] if value else false[0], expected, (bool,), _truth)
 
 
 def _number(descriptor: dict) -> Type:
@@ -113,7 +119,34 @@ def _number(descriptor: dict) -> Type:
     def write(value: Decimal) -> str:
         return format(value, "f").replace(".", decimal)
 
-    return Type("number", _number_parser(descriptor, Decimal, point), write, "a number", (int, float))
+    return Type("number", _number_parser(descriptor, Decimal, point), write, "a number", (int, float), _exact)
+
+
+def _whole(value: object) -> int | None:
+    return value if type(value) is int else None
+
+
+def _year(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value <= 9999 else None
+
+
+def _truth(value: object) -> bool | None:
+    return value if type(value) is bool else None
+
+
+def _exact(value: object) -> Decimal | None:
+    """A JSON number of as many digits as a text may have; 1e3 is one too, as any writer of JSON may put it so."""
+    number = Decimal(value) if type(value) is int else value
+    if type(number) is not Decimal or number.as_tuple().exponent < -_DIGITS or number.adjusted() >= _DIGITS:
+        return None
+    return number
+
+
+def _plain_text(value: object) -> str | None:
+    if type(value) is bool:
+        return "true" if value else "false"
+    number = _exact(value)
+    return None if number is None else format(number, "f")
 
 
 def _number_parser(descriptor: dict, make: Callable[[str], Value], point: str | None = None) -> Parser:

@@ -10,21 +10,20 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.config import Config
 
+from sluice.clients import make_client
 from sluice.conclusion import Conclusion
 from sluice.datasets import Catalogue
 from sluice.ledger import Ledger
 from sluice.listing import Cursor, Listing
 from sluice.notify import Notifier
-from sluice.processors import FIELD_TYPES
+from sluice.processors import NEEDS
 from sluice.queue import IntakeQueue
 from sluice.sweep import Sweep
 
-# An event arrives within a minute and is worked on within five: what is older is late.
+# An event arrives within a minute, and who works on it, 15 minutes at most, holds a lease: what has none is late.
 _MIN_AGE = 900
 _MAX_VERSIONS = 100_000
 # A page takes a second, one that is all spent leases a minute: enough for another page and the next run's start.
@@ -34,19 +33,17 @@ _ALIAS = "live"
 # A hundred million versions. The listing only goes forward, so a pass ends by itself; this is for the day it does not.
 _MAX_RUNS = 1000
 
-_CONFIG = Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
-
 logger = Logger(log_uncaught_exceptions=True)
-functions = boto3.client("lambda", config=_CONFIG)
-ledger = Ledger(boto3.client("dynamodb", config=_CONFIG), os.environ["LEDGER_TABLE"])
+functions = make_client("lambda")
+ledger = Ledger(make_client("dynamodb"), os.environ["LEDGER_TABLE"])
 sweep = Sweep(
-    listing=Listing(boto3.client("s3", config=_CONFIG), os.environ["UPLOADS_BUCKET"]),
+    listing=Listing(make_client("s3"), os.environ["UPLOADS_BUCKET"]),
     ledger=ledger,
-    queue=IntakeQueue(boto3.client("sqs", config=_CONFIG), os.environ["QUEUE_URL"]),
+    queue=IntakeQueue(make_client("sqs"), os.environ["QUEUE_URL"]),
     conclusion=Conclusion(
-        catalogue=Catalogue(Path(__file__).parents[2] / "datasets", FIELD_TYPES),
+        catalogue=Catalogue(Path(__file__).parents[2] / "datasets", NEEDS),
         ledger=ledger,
-        notifier=Notifier(boto3.client("sns", config=_CONFIG), os.environ["TOPIC_ARN"]),
+        notifier=Notifier(make_client("sns"), os.environ["TOPIC_ARN"]),
         environment=os.environ["ENVIRONMENT"],
     ),
     max_tries=int(os.environ["MAX_ATTEMPTS"]),

@@ -9,18 +9,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sluice.contract.check import Block
-from sluice.contract.descriptor import Dataset
+from sluice.contract.descriptor import Dataset, Needs
 from sluice.processors.clean import clean
 from sluice.processors.forecast import PRICE_TYPES, forecast
 
 
 @dataclass(frozen=True)
 class Processor:
-    """What `sluice:processor` names. `field_types` are the types its dataset must have, in order; None: any."""
+    """What `sluice:processor` names, and what it needs of its dataset."""
 
     process: Callable[[Iterable[Block], Callable[[bytes], object], Dataset, str], None]
-    field_types: tuple[str, ...] | None
+    needs: Needs = Needs()
 
 
-PROCESSORS = {"clean": Processor(clean, None), "forecast": Processor(forecast, PRICE_TYPES)}
-FIELD_TYPES = {name: processor.field_types for name, processor in PROCESSORS.items()}
+PROCESSORS = {
+    "clean": Processor(clean),
+    "forecast": Processor(forecast, Needs(field_types=PRICE_TYPES, formats=("csv",), results=("csv",))),
+}
+NEEDS = {name: processor.needs for name, processor in PROCESSORS.items()}

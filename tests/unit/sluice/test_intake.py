@@ -6,16 +6,17 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from sluice import intake as rules
 from sluice.contract import check, keys
 from sluice.datasets import Catalogue
 from sluice.errors import Retry
-from sluice.processors import FIELD_TYPES, PROCESSORS, Processor
-from sluice.upload import Outcome
-from support.deployment import DATASETS, PRICES
+from sluice.processors import NEEDS, PROCESSORS, Processor
+from sluice.upload import Outcome, RowError
+from support.deployment import DATASETS, PRICES, invocation
 
 
-def accept(intake, upload, receives=1, remaining=300.0, sent=0.0):
-    return intake.accept(upload, receives=receives, sent=sent, remaining=remaining)
+def accept(intake, upload, receives=1, remaining=(900.0,), sent=0.0):
+    return intake.accept(upload, receives=receives, sent=sent, invocation=invocation(*remaining))
 
 
 def test_a_good_file_succeeds_and_everyone_is_told_once(aws):
@@ -259,6 +260,21 @@ def test_an_unforeseen_error_names_its_place_but_no_text_of_the_file(aws, monkey
     assert "4111" not in json.dumps(aws.items())
 
 
+def test_a_retry_of_a_file_with_bad_rows_writes_the_same_result_and_report(aws):
+    upload = aws.upload("people/staff.csv", b"id,email\n1,a@b.org\nx,a@b.org\n2,\xff\n3,c@d.org\n")
+    with pytest.raises(Retry):
+        accept(aws.intake(ledger=Failing(aws.ledger, "finish", 1)), upload)
+    names = ["people/staff.csv", "people/staff.csv.errors.jsonl"]
+    first = [aws.result(name) for name in names]
+    for name in names:
+        aws.s3.delete_object(Bucket="results", Key=name)
+
+    assert accept(aws.intake(), upload, receives=2).state == "PARTIAL"
+
+    assert aws.results() == names, "written anew"
+    assert [aws.result(name) for name in names] == first
+
+
 def test_a_retry_writes_the_same_bytes(aws):
     days = [(day, month) for month in range(1, 13) for day in range(1, 29)]
     body = b"".join(b"ABC,%02d-%02d-2026,%d.25\n" % (day, month, day * month) for day, month in days)
@@ -307,7 +323,7 @@ def test_a_last_attempt_that_is_killed_after_it_spoke_is_not_contradicted(aws):
     killed = Failing(aws.ledger, "finish", 1, error=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         accept(aws.intake(max_tries=1, ledger=killed), upload)
-    aws.clock.now += 400
+    aws.clock.now += 931
 
     with pytest.raises(Retry):
         accept(aws.intake(max_tries=1), upload, receives=2)
@@ -338,21 +354,57 @@ def test_a_failure_that_cannot_be_announced_is_announced_when_it_can(aws):
     assert [message["state"] for message in aws.told()] == ["FAILED"]
 
 
+@pytest.mark.parametrize(
+    ("good", "bad", "state", "reason"),
+    [
+        (2, 3, "PARTIAL", "3 of 5 rows break the contract"),
+        (2, 4, "PARTIAL", "4 of 6 rows break the contract; the error report ends after 3 errors"),
+        (0, 9, "REJECTED", "no row is valid; the error report ends after 3 errors"),
+    ],
+)
+def test_a_long_report_is_cut_and_says_so_while_the_counts_stay_exact(aws, monkeypatch, good, bad, state, reason):
+    monkeypatch.setattr(rules, "REPORTED_ERRORS", 3)
+    body = b"id,email\n" + b"1,a@b.org\n" * good + b"x,a@b.org\n" * bad
+
+    outcome = accept(aws.intake(), aws.upload("people/staff.csv", body))
+
+    assert (outcome.state, outcome.reason) == (state, reason)
+    assert (outcome.rows_good, outcome.rows_rejected) == (good, bad)
+    lines = [json.loads(line) for line in aws.result("people/staff.csv.errors.jsonl").splitlines()]
+    assert [line["row"] for line in lines[:3]] == [good + 2, good + 3, good + 4]
+    cut = {"row": None, "field": None, "error": "report-cut", "text": ""}
+    cut["message"] = f"the report is cut after the first 3 of {bad} errors"
+    assert lines[3:] == [cut] * (bad > 3)
+    [item], [told] = aws.items(), aws.told()
+    assert item["reason"] == told["reason"] == reason
+    assert told["rows_rejected"] == bad
+
+
+def test_nothing_is_formatted_for_a_report_that_is_cut(aws, monkeypatch):
+    monkeypatch.setattr(rules, "REPORTED_ERRORS", 3)
+    formatted = []
+    real = RowError.as_dict
+    monkeypatch.setattr(RowError, "as_dict", lambda error: formatted.append(error) or real(error))
+
+    accept(aws.intake(), aws.upload("people/staff.csv", b"id,email\n" + b"x,a@b.org\n" * 9))
+
+    assert len(formatted) == 4, "three errors and the last line"
+
+
 def test_too_little_time_leaves_the_upload_to_a_fresh_invocation(aws):
     upload = aws.upload("prices/LSE/ABC.csv", PRICES)
 
     with pytest.raises(Retry, match="too little time") as retry:
-        accept(aws.intake(), upload, remaining=59)
+        accept(aws.intake(), upload, remaining=(900, 59))
 
     assert (retry.value.delay, aws.items()) == (0, [])
-    assert accept(aws.intake(), upload, receives=8, remaining=59).state == "SUCCEEDED", "the last chance is taken"
 
 
 def test_the_lease_outlasts_the_invocation(aws):
     upload = aws.upload("prices/LSE/ABC.csv", PRICES)
     killed = Failing(aws.storage, "open", 1, error=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        accept(aws.intake(storage=killed), upload, remaining=200)
+        accept(aws.intake(storage=killed), upload, remaining=(200,))
 
     [item] = aws.items()
     assert float(item["lease_until"]) == aws.clock.now + 230
@@ -447,7 +499,7 @@ def people(tmp_path):
         text = (DATASETS / "people.yaml").read_text(encoding="utf-8")
         assert old in text
         (tmp_path / "people.yaml").write_text(text.replace(old, new) + more, encoding="utf-8")
-        return Catalogue(tmp_path, FIELD_TYPES)
+        return Catalogue(tmp_path, NEEDS)
 
     return make
 

@@ -6,22 +6,26 @@ import io
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from botocore.endpoint import Endpoint
+from botocore.exceptions import ClientError
 
 from support.deployment import PRICES
 
 EVENTS = Path(__file__).parents[2] / "events"
+CLEAN = {"prices/LSE/ABC.csv": PRICES, "people/staff.csv": b"id,email\n1,ann@example.org\n"}
 
 
 class Context:
     function_name = "process"
-    memory_limit_in_mb = 1024
+    memory_limit_in_mb = "1024"
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:process"
     aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
     def get_remaining_time_in_millis(self) -> int:
-        return 300_000
+        return 900_000
 
 
 @pytest.fixture
@@ -31,7 +35,13 @@ def log() -> io.StringIO:
 
 
 @pytest.fixture
-def process(aws, log, monkeypatch):
+def sqs_refuses() -> bool:
+    """Whether SQS refuses to say when messages come back."""
+    return False
+
+
+@pytest.fixture
+def process(aws, log, sqs_refuses, monkeypatch):
     """The handler on a queue of real messages: call it with bodies, get the bodies that came back and their delays."""
     settings = {
         "LEDGER_TABLE": "ledger",
@@ -49,15 +59,24 @@ def process(aws, log, monkeypatch):
     module = importlib.import_module("sluice.handlers.process")
     monkeypatch.setattr(module.logger.registered_handler, "stream", log)
     delays: dict[str, int] = {}
-    monkeypatch.setattr(module, "_come_back", lambda record, delay: delays.update({record.message_id: delay}))
 
-    def call(*bodies: str) -> dict[int, int]:
+    def change_message_visibility(QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:
+        assert QueueUrl == aws.queue
+        delays[ReceiptHandle] = VisibilityTimeout
+        if sqs_refuses:
+            raise ClientError({"Error": {"Code": "InvalidParameterValue"}}, "ChangeMessageVisibility")
+
+    monkeypatch.setattr(module, "sqs", SimpleNamespace(change_message_visibility=change_message_visibility))
+
+    def call(*bodies: str, receives: tuple[int, ...] = ()) -> dict[int, int]:
         delays.clear()
         template = json.loads((EVENTS / "queue-message.json").read_text())["Records"][0]
         records = []
         for number, body in enumerate(bodies):
             record = copy.deepcopy(template)
-            record.update(messageId=str(number), body=body)
+            record.update(messageId=str(number), receiptHandle=str(number), body=body)
+            if receives:
+                record["attributes"]["ApproximateReceiveCount"] = str(receives[number])
             records.append(record)
         answer = module.handler({"Records": records}, Context())
         failed = [item["itemIdentifier"] for item in answer["batchItemFailures"]]
@@ -76,6 +95,50 @@ def notification(upload) -> str:
     return json.dumps(event)
 
 
+@pytest.fixture
+def requests(monkeypatch):
+    """The operations that are asked of AWS, each time that a request is sent."""
+    sent = []
+    send = Endpoint._send_request
+
+    def record(endpoint, request, operation):
+        sent.append(operation.name)
+        return send(endpoint, request, operation)
+
+    monkeypatch.setattr(Endpoint, "_send_request", record)
+    return sent
+
+
+def test_a_clean_file_costs_five_requests(aws, process, requests):
+    bodies = [notification(aws.upload(key, body)) for key, body in CLEAN.items()]
+    requests.clear()
+
+    assert process(*bodies) == {}
+
+    assert requests == ["UpdateItem", "GetObject", "PutObject", "Publish", "UpdateItem"] * len(CLEAN)
+
+
+def test_a_file_with_bad_rows_costs_two_more_for_its_report(aws, process, requests):
+    body = notification(aws.upload("people/staff.csv", b"id,email\n1,ann@example.org\nx,bob@example.org\n"))
+    requests.clear()
+
+    assert process(body) == {}
+
+    # The head is the look before the first of two objects is written.
+    assert requests == ["UpdateItem", "GetObject", "HeadObject", "PutObject", "PutObject", "Publish", "UpdateItem"]
+
+
+def test_what_has_come_back_most_often_goes_first(aws, process, log):
+    names = ["first", "back", "new"]
+    bodies = [notification(aws.upload(f"prices/LSE/{name}.csv", PRICES)) for name in names]
+
+    process(*bodies, receives=(1, 4, 1))
+
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    done = [line["key"] for line in lines if line["message"] == "upload concluded"]
+    assert done == [f"prices/LSE/{name}.csv" for name in ("back", "first", "new")]
+
+
 def test_one_poison_message_in_ten_comes_back_alone(aws, process):
     uploads = [aws.upload(f"prices/LSE/{n}.csv", PRICES) for n in range(9)]
     bodies = [notification(upload) for upload in uploads]
@@ -86,8 +149,15 @@ def test_one_poison_message_in_ten_comes_back_alone(aws, process):
     assert len(aws.told()) == 9
 
 
+@pytest.mark.parametrize("sqs_refuses", [True])
+def test_a_message_that_sqs_will_not_hasten_comes_back_alone_too(aws, process):
+    assert process("poison", notification(aws.upload("prices/LSE/1.csv", PRICES))) == {0: 0}
+
+    assert [item["state"] for item in aws.items()] == ["SUCCEEDED"]
+
+
 def test_a_batch_of_nothing_but_poison_is_no_error_of_the_function(process):
-    assert process("poison", "{}") == {0: 0, 1: 0}
+    assert process("poison", "{}", "[" * 100_000) == {0: 0, 1: 0, 2: 0}
 
 
 def test_the_test_event_is_noted_and_not_announced(aws, process):

@@ -12,11 +12,11 @@ from sluice.conclusion import Conclusion
 from sluice.datasets import Catalogue
 from sluice.errors import Retry, TransientError
 from sluice.listing import Cursor, Listing
-from sluice.processors import FIELD_TYPES
+from sluice.processors import NEEDS
 from sluice.queue import IntakeQueue
 from sluice.sweep import Sweep
 from sluice.upload import Outcome, Position, Upload
-from support.deployment import DATASETS, PRICES
+from support.deployment import DATASETS, PRICES, invocation
 
 WHEN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 START = Cursor.start()
@@ -24,7 +24,7 @@ START = Cursor.start()
 
 def sweep(aws, **changes):
     """A sweep at the time that the ledger's clock shows."""
-    catalogue = Catalogue(DATASETS, FIELD_TYPES)
+    catalogue = Catalogue(DATASETS, NEEDS)
     parts = {
         "listing": Listing(aws.s3, "uploads"),
         "ledger": aws.ledger,
@@ -41,7 +41,7 @@ def run(aws, cursor=START, min_age=0.0, max_versions=1000, **changes):
 
 
 def accept(intake, upload, receives=1):
-    return intake.accept(upload, receives=receives, sent=0, remaining=300)
+    return intake.accept(upload, receives=receives, sent=0, invocation=invocation(900))
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from sluice.contract.records import read_record
 from sluice.contract.tolerance import Tolerance
 from sluice.datasets import Catalogue
 from sluice.errors import PermanentError
-from sluice.processors import FIELD_TYPES
+from sluice.processors import NEEDS
 
 DATASETS = Path(__file__).parents[4] / "lambda" / "datasets"
 GOOD = """\
@@ -27,20 +27,20 @@ schema:
       type: integer
 sluice:key: staff/{team}/{name}.csv
 sluice:processor: clean
-sluice:result: clean/{name}-of-{team}.csv
+sluice:result: clean/{name}/{team}.csv
 """
 
 
 def load(tmp_path: Path, text: str):
     path = tmp_path / "staff.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_dataset(path, FIELD_TYPES)
+    return load_dataset(path, NEEDS)
 
 
 def test_placeholders_carry_over_to_the_result(tmp_path):
     dataset = load(tmp_path, GOOD)
 
-    assert dataset.result_key("staff/a {b}/c.d.csv") == "clean/c.d-of-a {b}.csv"
+    assert dataset.result_key("staff/a {b}/c.d.csv") == "clean/c.d/a {b}.csv"
     assert not dataset.key.fullmatch("staff/a/b/c.csv")
     assert not dataset.key.fullmatch("staff//c.csv")
     assert not dataset.key.fullmatch("staff/a/cXcsv")
@@ -62,7 +62,7 @@ def test_placeholders_carry_over_to_the_result(tmp_path):
         ("type: integer", "trueValues: [x]", 6, "trueValues does not apply to the type string"),
         ("type: integer", "constraints: {maximum: x}", 6, "does not apply to the type string"),
         ("type: integer", "primaryKey: id", 7, "'primaryKey' is not one of"),
-        ('  delimiter: ";"', '  header: false\n  headerRows: [2]', 4, "without a header use commentRows"),
+        ('  delimiter: ";"', "  header: false\n  headerRows: [2]", 4, "without a header use commentRows"),
         ('  delimiter: ";"', "  commentRows: [1]", 3, "names the header's line, 1"),
         ("dialect:\n", "encoding: latin-9\ndialect:\n", 2, "must be one of utf-8, utf-16, iso-8859-1"),
         ("schema:\n", "schema:\n  missingValues: [0]\n", 5, "put numbers and null in quotes"),
@@ -71,14 +71,34 @@ def test_placeholders_carry_over_to_the_result(tmp_path):
         ("processor: clean", "processor: cleen", 9, "must be one of clean, forecast"),
         ("processor: clean", "processor: forecast", 9, "needs fields of the types string, date, number"),
         ("{team}/{name}.csv", "{name}/{name}.csv", 8, "each used once"),
-        ("-of-{team}", "-of-{town}", 10, "{town} does not occur in sluice:key"),
+        ("/{team}.csv\n", "/{town}.csv\n", 10, "{town} does not occur in sluice:key"),
         ("sluice:key: staff/{team}/{name}.csv\n", "", 1, "sluice:key is missing"),
         ("  fields:", "  fields: [", 6, ""),
         ("schema:\n", "schema:\n  missingValues: NA\n", 5, "must be a list of texts"),
-        ("sluice:result: clean/{name}-of-{team}.csv", "sluice:result: 7", 10, "must be text"),
+        ("sluice:result: clean/{name}/{team}.csv", "sluice:result: 7", 10, "must be text"),
+        ("type: integer", "type: integer\n      type: string", 8, "'type' is there twice"),
+        ("type: integer", "type: integer\n      constraints: {minimum: 1, minimum: 5}", 8, "'minimum' is there twice"),
+        ("processor: clean", "processor: [clean]", 9, "must be one of clean, forecast"),
+        ("{name}/{team}.csv\n", "{name}-of-{team}.csv\n", 10, "needs a / between placeholders"),
+        ("{name}/{team}.csv\n", "{name}/{team}.errors.jsonl\n", 10, "must not end as error reports do"),
+        ("{name}/{team}.csv\n", "{name}.csv\n", 10, "must hold {team}, or uploads would share a result"),
+        ("name: staff", "name: staff\nformat: xlsx", 2, "must be one of csv, jsonl, json, parquet"),
+        ("name: staff", "name: staff\nformat: jsonl", 3, "does not apply to the format jsonl"),
+        ("name: staff", "format: json\nname: staff\nencoding: utf-8", 3, "does not apply to the format json"),
+        ("processor: clean", "processor: clean\nsluice:format: avro", 10, "must be one of parquet, csv, jsonl"),
+        ("      type: integer\n", "    - name: ID\n", 7, "'ID': columns of Parquet need names that differ by more"),
+        (
+            "      type: integer\n{rest}processor: clean",
+            "    - {name: day, type: date}\n    - {name: price, type: number}\n{rest}processor: forecast\n"
+            "sluice:format: parquet",
+            11,
+            "the processor forecast needs csv",
+        ),
     ],
 )
 def test_a_wrong_descriptor_is_refused_with_file_and_line(tmp_path, old, new, line, reason):
+    rest = "sluice:key: staff/{team}/{name}.csv\nsluice:"
+    old, new = old.replace("{rest}", rest), new.replace("{rest}", rest)
     assert old in GOOD
 
     with pytest.raises(DescriptorError) as refused:
@@ -124,9 +144,9 @@ def test_what_is_no_mapping_is_refused(tmp_path, text):
 def test_a_key_belongs_to_one_dataset_or_to_none(tmp_path):
     (tmp_path / "a.yaml").write_text(GOOD)
     (tmp_path / "b.yaml").write_text(
-        GOOD.replace("name: staff", "name: other").replace("{team}", "sales", 1).replace("-of-{team}", "")
+        GOOD.replace("name: staff", "name: other").replace("{team}", "sales", 1).replace("/{team}", "")
     )
-    catalogue = Catalogue(tmp_path, FIELD_TYPES)
+    catalogue = Catalogue(tmp_path, NEEDS)
 
     assert catalogue.match("staff/ops/x.csv").name == "staff"
     for key in ("staff/sales/x.csv", "elsewhere/x.csv"):
@@ -140,8 +160,17 @@ def test_a_name_is_used_once(tmp_path):
         (tmp_path / f"{name}.yaml").write_text(GOOD)
 
     with pytest.raises(DescriptorError, match="another descriptor has the name staff"):
-        Catalogue(tmp_path, FIELD_TYPES)
+        Catalogue(tmp_path, NEEDS)
 
 
 def test_the_datasets_of_this_repository_are_valid():
-    Catalogue(DATASETS, FIELD_TYPES)
+    Catalogue(DATASETS, NEEDS)
+
+
+@pytest.mark.parametrize(("line", "reason"), [(b"title: \xff\n", "is UTF-8"), (b"title: \x07\n", "not allowed")])
+def test_a_descriptor_that_is_no_text_is_refused_with_its_line(tmp_path, line, reason):
+    path = tmp_path / "staff.yaml"
+    path.write_bytes(GOOD.encode() + line)
+
+    with pytest.raises(DescriptorError, match=rf"staff.yaml:11: .*{reason}"):
+        load_dataset(path, NEEDS)

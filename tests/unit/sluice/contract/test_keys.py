@@ -8,7 +8,7 @@ from sluice.contract import keys
 from sluice.contract.check import Check
 from sluice.contract.descriptor import DescriptorError, load_dataset
 from sluice.errors import PermanentError
-from sluice.processors import FIELD_TYPES
+from sluice.processors import NEEDS
 
 DESCRIPTOR = """\
 name: trades
@@ -18,7 +18,7 @@ schema:
   %s
 sluice:key: trades/{name}.csv
 sluice:processor: clean
-sluice:result: trades/{name}.csv
+sluice:format: csv
 """
 
 
@@ -26,7 +26,7 @@ def run(tmp_path: Path, fields: str, data: str, schema: str = "") -> tuple[list[
     path = tmp_path / "trades.yaml"
     path.write_text(DESCRIPTOR % (fields, schema))
     errors = []
-    check = Check(load_dataset(path, FIELD_TYPES), [data.encode()], errors.append)
+    check = Check(load_dataset(path, NEEDS), [data.encode()], errors.append)
     rows = sum(block.rows for block in check.blocks())
     assert (rows, len({error.row for error in errors})) == (check.good, check.rejected)
     return [(error.row, error.field, error.error, error.message, error.text) for error in errors], check

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from sluice.contract.check import Check
 from sluice.contract.descriptor import load_dataset
-from sluice.processors import FIELD_TYPES
+from sluice.processors import NEEDS
 from sluice.processors.clean import clean
 
-PEOPLE = load_dataset(Path(__file__).parents[4] / "lambda" / "datasets" / "people.yaml", FIELD_TYPES)
+PEOPLE = load_dataset(Path(__file__).parents[4] / "lambda" / "datasets" / "people.yaml", NEEDS)
 
 
 def test_valid_rows_are_written_as_they_were_under_the_header():

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sluice.contract.check import Block
 from sluice.contract.descriptor import load_dataset
 from sluice.errors import PermanentError
-from sluice.processors import FIELD_TYPES
+from sluice.processors import NEEDS
 from sluice.processors.forecast import choose_window, forecast, predict
 
-PRICES = load_dataset(Path(__file__).parents[4] / "lambda" / "datasets" / "prices.yaml", FIELD_TYPES)
+PRICES = load_dataset(Path(__file__).parents[4] / "lambda" / "datasets" / "prices.yaml", NEEDS)
 
 
 def rows(prices: list[str], start: date = date(2026, 2, 20)) -> list[bytes]:

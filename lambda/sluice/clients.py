@@ -1,0 +1,20 @@
+"""Clients of AWS as the functions use them: botocore's own. boto3 hands out the same ones and takes longer to load."""
+
+import botocore.session
+from botocore.client import BaseClient
+from botocore.config import Config
+
+_session = botocore.session.get_session()
+_CONFIG = Config(
+    # Short, so that a hanging call is retried while the invocation lasts: a function's timeout is 300 s.
+    connect_timeout=3,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    # Otherwise botocore puts the same text together twice for every request, an eighth of what a request costs us.
+    user_agent=f"sluice {_session.user_agent()}",
+)
+
+
+def make_client(service: str) -> BaseClient:
+    """A client of a service (`s3`) in the function's region, with the function's role."""
+    return _session.create_client(service, config=_CONFIG)

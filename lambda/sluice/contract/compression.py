@@ -1,0 +1,69 @@
+"""Compressed files: recognised by their first bytes, whatever they are called, and decompressed as they arrive."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import BinaryIO
+
+from sluice.errors import PermanentError
+from sluice.upload import REJECTED
+
+_CHUNK = 1024 * 1024
+
+
+def decompress(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes of a file, decompressed where they are gzip (RFC 1952) or zstd (RFC 8878), checksums verified.
+
+    Neither starts like any text, nor like Parquet. Raises PermanentError (`REJECTED`) where the data is corrupt or cut
+    off; what came before has been given out by then.
+    """
+    chunks = iter(chunks)
+    head = b""
+    while len(head) < 4 and (chunk := next(chunks, None)) is not None:
+        head += chunk
+    chunks = chain([head] if head else [], chunks)
+    if head.startswith(b"\x1f\x8b"):
+        return _read("gzip", lambda file: gzip.GzipFile(fileobj=file), (gzip.BadGzipFile, zlib.error), chunks)
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        # Not before it is needed: few files are zstd, and every cold start would pay for it.
+        from backports import zstd
+
+        return _read("zstd", zstd.ZstdFile, (zstd.ZstdError,), chunks)
+    return chunks
+
+
+def _read(
+    name: str, open_: Callable[[BinaryIO], BinaryIO], corrupt: tuple[type[Exception], ...], chunks: Iterator[bytes]
+) -> Iterator[bytes]:
+    file = open_(io.BufferedReader(_Stream(chunks), _CHUNK))
+    try:
+        while data := file.read(_CHUNK):
+            yield data
+    except EOFError as error:
+        raise PermanentError(REJECTED, f"the {name} data is cut off: it ends before its end mark") from error
+    except corrupt as error:
+        raise PermanentError(REJECTED, f"the {name} data is corrupt") from error
+
+
+class _Stream(io.RawIOBase):
+    """Chunks as a file to read from."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = memoryview(chunk)
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
