@@ -23,10 +23,9 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from delivery.models import cut_models
 
-# The services that lambda/sluice makes clients of: botocore describes 400 others in 25 MB, which stay out.
-AWS_SERVICES = ("dynamodb", "lambda", "s3", "sns", "sqs")
+ROOT = Path(__file__).parents[2]
 
 # Lambda's Python 3.12 and later run on Amazon Linux 2023, whose glibc is 2.34:
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
@@ -87,6 +86,7 @@ def build(target: Target, out_dir: Path, lambda_dir: Path = ROOT / "lambda") -> 
             shutil.copytree(lambda_dir / package, stage / package)
         found = {path.relative_to(stage).as_posix(): path for path in sorted(stage.rglob("*")) if path.is_file()}
         files = {name: path for name, path in found.items() if _ships(PurePosixPath(name))}
+        files = cut_models(files, Path(scratch, "models"))
         files |= _compile(target, files, Path(scratch, "bytecode"))
         content = _zip(files)
     digest = hashlib.sha256(content).hexdigest()
@@ -110,14 +110,12 @@ def _install(target: Target, requirements: Path, stage: Path) -> None:
 
 def _ships(name: PurePosixPath) -> bool:
     """Whether a staged file belongs in the artifact."""
-    top, *below = name.parts
+    top = name.parts[0]
     if top == "bin" or any(part.startswith(".") or part == "__pycache__" for part in name.parts):
         return False
     if top.endswith(".dist-info"):
         # For scanners such as Amazon Inspector, which read the versions of packages there.
         return name.name == "METADATA"
-    if top in ("boto3", "botocore") and below[0] == "data" and len(below) > 2:
-        return below[1] in AWS_SERVICES
     return True
 
 

@@ -48,7 +48,7 @@ def python_runtime(folder: Path) -> None:
     artifact is unzipped once and shared by all environments that run it.
     """
     runtime = folder / "runtime"
-    _install_runtime(runtime)
+    install_runtime(runtime)
     _RuntimeWorker.scratch_root = folder / "tmp"
     stock_worker = lambda_runtime._worker_class_for
     stock_warm = lambda_svc._execute_function_warm
@@ -80,7 +80,7 @@ def python_runtime(folder: Path) -> None:
         config, task_root, port, runtime)
 
 
-def _install_runtime(runtime: Path) -> None:
+def install_runtime(runtime: Path) -> None:
     """`runtime` as Lambda's /var/runtime: the client and what it imports, nothing else."""
     runtime.mkdir()
     for name in RUNTIME_MODULES:
