@@ -1,7 +1,8 @@
-"""The whole handler: `python -m benchmark.ours BUCKET KEY VERSION...` prints one JSON object a version.
+"""The whole handler: `python -m benchmark.ours BUCKET KEY=VERSION...` prints one JSON object an upload.
 
 Everything is real but the cloud: it reads from the local S3, checks, processes, writes, keeps the ledger and
-publishes. `own_seconds` leaves out the time spent sending requests to the cloud and waiting for its answers.
+publishes. `seconds` is how long that takes, `cpu_seconds` the processor's time of it, and `own_seconds` leaves out of
+that what sending requests and receiving their answers takes.
 """
 
 import json
@@ -25,36 +26,43 @@ class Context:
         return 300_000
 
 
-def main(bucket: str, key: str, versions: list[str]) -> None:
-    """Processes the versions one after another, as one warm function would."""
+def event(bucket: str, key: str, version: str, sequencer: int) -> dict:
+    """What Lambda hands to the handler: one queue message that tells of one upload."""
+    item = {"key": quote_plus(key), "versionId": version, "sequencer": f"{sequencer:020X}"}
+    record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": item}}
+    message = {"messageId": "1", "receiptHandle": "1", "body": json.dumps({"Records": [record]})}
+    message |= {"attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "0"}, "eventSource": "aws:sqs"}
+    return {"Records": [message]}
+
+
+def main(bucket: str, uploads: list[tuple[str, str]]) -> None:
+    """Processes the uploads, each a key and a version, one after another, as one warm function would."""
     from sluice.handlers import process
 
-    waited = 0.0
+    sending = 0.0
     send = URLLib3Session.send
 
     def timed(session: URLLib3Session, request: object) -> object:
-        nonlocal waited
-        started = time.perf_counter()
+        nonlocal sending
+        started = time.process_time()
         try:
             return send(session, request)
         finally:
-            waited += time.perf_counter() - started
+            sending += time.process_time() - started
 
     URLLib3Session.send = timed
-    for number, version in enumerate(versions):
-        item = {"key": quote_plus(key), "versionId": version, "sequencer": f"{number:020X}"}
-        record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": item}}
-        message = {"messageId": "1", "receiptHandle": "1", "body": json.dumps({"Records": [record]})}
-        message |= {"attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "0"}, "eventSource": "aws:sqs"}
-        waited = 0.0
-        started = time.perf_counter()
-        answer = process.handler({"Records": [message]}, Context())
-        seconds = time.perf_counter() - started
+    for number, (key, version) in enumerate(uploads):
+        message = event(bucket, key, version, number)
+        sending = 0.0
+        started, cpu_started = time.perf_counter(), time.process_time()
+        answer = process.handler(message, Context())
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
         if answer["batchItemFailures"]:
             raise SystemExit(f"the handler could not process {key}: see its log")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": seconds, "own_seconds": seconds - waited, "peak_rss_mb": peak}))
+        times = {"seconds": seconds, "cpu_seconds": cpu, "own_seconds": cpu - sending}
+        print(json.dumps(times | {"peak_rss_mb": peak}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    main(sys.argv[1], [tuple(upload.split("=")) for upload in sys.argv[2:]])

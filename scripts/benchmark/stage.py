@@ -1,0 +1,101 @@
+"""What the whole handler needs to run here: a cloud, the artifact unpacked, and files uploaded."""
+
+import os
+import shutil
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmark import files
+from benchmark.coldstart import ColdStart, function_environment, sizes
+from benchmark.ours import event
+from benchmark.processes import on_one_core, pin
+from delivery.artifact import build, named_target
+from local.cloud import Cloud
+from local.patches.functions import install_runtime
+
+_SCRIPTS = Path(__file__).parents[1]
+_DATASETS = Path(__file__).parent / "datasets"
+
+
+class Stage:
+    """A cloud with the handler's buckets, table, topic and queue; the artifact, as Lambda would unpack it.
+
+    `races` are those that are run: each may have a dataset of its own beside the product's.
+    """
+
+    def __init__(self, cloud: Cloud, folder: Path, races: tuple[str, ...]) -> None:
+        self.folder = folder
+        self._s3, sqs, sns = cloud.client("s3"), cloud.client("sqs"), cloud.client("sns")
+        self._dynamodb = cloud.client("dynamodb")
+        for bucket in ("uploads", "results"):
+            self._s3.create_bucket(Bucket=bucket)
+            self._s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        names = {"upload_key": "HASH", "version_id": "RANGE"}
+        self._dynamodb.create_table(
+            TableName="ledger",
+            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in names.items()],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self._settings = {
+            **cloud.environment(),
+            "LEDGER_TABLE": "ledger",
+            "RESULTS_BUCKET": "results",
+            "TOPIC_ARN": sns.create_topic(Name="uploads")["TopicArn"],
+            "QUEUE_URL": sqs.create_queue(QueueName="intake")["QueueUrl"],
+            "ENVIRONMENT": "staging",
+            "MAX_ATTEMPTS": "1",
+            "MAX_RECEIVES": "2",
+            "POWERTOOLS_SERVICE_NAME": "process",
+        }
+        self._archive, self._task = build(named_target("local"), folder / "artifact").path, folder / "task"
+        with zipfile.ZipFile(self._archive) as archive:
+            archive.extractall(self._task)
+        self.sizes = sizes(self._archive, self._task)
+        for race in races:
+            if (dataset := _DATASETS / f"{race}.yaml").exists():
+                shutil.copy(dataset, self._task / "datasets")
+        files.write_small(folder / "small")
+
+    def run_ours(self, uploads: list[tuple[str, Path]]) -> list[dict]:
+        """Processes files, each under its key, in one process; of each the times and what its ledger item says."""
+        versions = []
+        for key, path in uploads:
+            with path.open("rb") as body:
+                answer = self._s3.put_object(Bucket="uploads", Key=key, Body=body)
+            versions.append((key, answer["VersionId"]))
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environment |= self._settings | {"POWERTOOLS_LOG_LEVEL": "WARNING"}
+        environment["PYTHONPATH"] = f"{self._task}{os.pathsep}{_SCRIPTS}"
+        command = [sys.executable, "-m", "benchmark.ours", "uploads", *("=".join(version) for version in versions)]
+        runs = on_one_core(command, environment)
+        for run, (key, version) in zip(runs, versions, strict=True):
+            item = self._dynamodb.get_item(
+                TableName="ledger", Key={"upload_key": {"S": f"uploads/{key}"}, "version_id": {"S": version}}
+            )["Item"]
+            run |= {"good": int(item["rows_good"]["N"]), "bad": int(item["rows_rejected"]["N"])}
+            run |= {"stopped": None, "item_bytes": _item_bytes(item)}
+            self._s3.delete_object(Bucket="uploads", Key=key, VersionId=version)
+        return runs
+
+    def cold_start(self, runs: int) -> dict:
+        """How long the first 10 KB file of a new execution environment takes, and where the time goes."""
+        runtime = self.folder / "runtime"
+        install_runtime(runtime)
+        cold = ColdStart(self._task, runtime, function_environment(self._settings), pin())
+        return cold.measure(self._small_uploads(), runs) | self.sizes
+
+    def _small_uploads(self) -> Iterator[dict]:
+        number = 0
+        while True:
+            key = f"prices/LSE/cold-{number}.csv"
+            version = self._s3.put_object(Bucket="uploads", Key=key, Body=(self.folder / "small").read_bytes())
+            yield event("uploads", key, version["VersionId"], number)
+            number += 1
+
+
+def _item_bytes(item: dict) -> int:
+    """About what DynamoDB counts: names and values as text."""
+    return sum(len(name) + len(str(next(iter(value.values())))) for name, value in item.items())
