@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local import cloud as local_cloud
+from local.additions import Additions
 from local.deployment import Deployment, DeploymentError, Ending
+from sluice.contract.descriptor import DescriptorError
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = Path(__file__).parent / "samples"
@@ -47,6 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         return _run(options, files, say)
+    except DescriptorError as error:
+        print(f"scripts/demo: {error}", file=sys.stderr)
+        return 2
     except (DeploymentError, local_cloud.CloudError) as error:
         print(f"scripts/demo: {error}", file=sys.stderr)
         return 1
@@ -65,6 +70,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="PATH=KEY",
         help="upload this file under this key instead of the samples (repeatable)",
     )
+    parser.add_argument("--datasets", type=Path, metavar="DIR", help="deploy the descriptors (*.yaml) of DIR as well")
     parser.add_argument("--save", type=Path, metavar="DIR", help="copy results and error reports into DIR")
     parser.add_argument("--keep", action="store_true", help="leave the cloud running and say how to use it")
     options = parser.parse_args(arguments)
@@ -91,13 +97,15 @@ def _files(options: argparse.Namespace) -> dict[str, Path]:
 
 
 def _run(options: argparse.Namespace, files: dict[str, bytes], say: Callable[[str], None]) -> int:
-    with contextlib.ExitStack() as stack:
+    with Additions(ROOT, options.datasets) as additions, contextlib.ExitStack() as stack:
+        if additions.datasets:
+            say(f"adding to HEAD, for this demo only: {', '.join(dataset.name for dataset in additions.datasets)}")
         say("starting the local cloud")
         cloud = stack.enter_context(local_cloud.start())
         say(f"it answers at {cloud.endpoint}; creating the pipeline from pipeline.yaml")
         deployment = Deployment(cloud, say)
         say("pushing HEAD (what is not committed is not deployed)")
-        execution = deployment.push(ROOT)
+        execution = deployment.push(additions.checkout)
         if execution["status"] != "Succeeded":
             raise DeploymentError("the pipeline failed: its output above names the action and shows its log")
         deployment.subscribe()
@@ -109,12 +117,18 @@ def _run(options: argparse.Namespace, files: dict[str, bytes], say: Callable[[st
             uris = [uri for ending in endings for uri in (ending.result, ending.error_report)]
             saved = deployment.download(uris, options.save)
             say(f"{len(saved)} results and error reports saved in {options.save}")
-        wrong = _wrong(endings, files, EXPECTED if not options.upload else {})
+        wrong = _wrong(endings, files, {} if options.upload else _expected(additions))
         _print(options, endings, wrong, cloud, deployment)
         if options.keep:
             cloud.keep()
             stack.pop_all()
     return 1 if wrong else 0
+
+
+def _expected(additions: Additions) -> dict[str, str]:
+    """What must become of the samples, but for those that an added dataset claims."""
+    claims = [dataset.key for dataset in additions.datasets]
+    return {key: state for key, state in EXPECTED.items() if not any(claim.fullmatch(key) for claim in claims)}
 
 
 def _wrong(endings: list[Ending], files: dict[str, bytes], expected: dict[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`scripts/sluice`: redrives and replays uploads of a deployment, with your usual AWS configuration."""
+"""`scripts/sluice`: redrives and replays uploads of a deployment with your usual AWS configuration, checks datasets."""
 
 import argparse
 import dataclasses
@@ -10,6 +10,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from delivery.bootstrap import ENVIRONMENTS
+from operations import datasets
 from operations.deadletters import DeadLetters
 from operations.ended import LedgerReader, Selection
 from sluice.errors import TransientError
@@ -20,6 +21,8 @@ from sluice.upload import FAILED
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; 0 where it was done, 1 where AWS did not do it, 2 where the command line is wrong."""
     options = _parse(arguments)
+    if options.command == "dataset":
+        return datasets.run(options)
     try:
         summary = _run(options, boto3.Session())
     except (BotoCoreError, ClientError, TransientError) as error:
@@ -90,7 +93,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         command.add_argument("--until", type=_time, help="only what ended before then")
         command.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
         command.add_argument("--json", action="store_true", help="print one JSON object")
+    datasets.add_commands(commands)
     options = parser.parse_args(arguments)
+    if options.command == "dataset":
+        return options
     if options.version_id is not None and options.key is None:
         parser.error("--version-id needs --key")
     selected = (options.key, options.prefix, options.since, options.until)

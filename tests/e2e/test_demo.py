@@ -46,7 +46,13 @@ def left_behind(temporary: Path) -> list[str]:
     return found
 
 
-def test_own_files_are_processed_and_saved(whole, tmp_path):
+def test_own_files_and_datasets_are_processed_and_saved(whole, tmp_path):
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "orders.yaml").write_text(
+        "name: orders\nschema: {fields: [{name: id, type: integer}]}\n"
+        "sluice:key: orders/{name}.csv\nsluice:processor: clean\n"
+    )
+    (tmp_path / "orders.csv").write_text("id\n1\n2\n")
     own = tmp_path / "my own=prices.csv"
     own.write_bytes(b"".join(b"ABC,%02d-01-2026,%d\n" % (day, day) for day in range(1, 11)))
     process = demo(
@@ -55,6 +61,10 @@ def test_own_files_are_processed_and_saved(whole, tmp_path):
         "--json",
         "--save",
         str(tmp_path / "saved"),
+        "--datasets",
+        str(tmp_path / "datasets"),
+        "--upload",
+        f"{tmp_path / 'orders.csv'}=orders/monday.csv",
         "--upload",
         f"{own}=prices/LSE/my own.csv",
         "--upload",
@@ -63,7 +73,8 @@ def test_own_files_are_processed_and_saved(whole, tmp_path):
     out, progress = process.communicate(timeout=180)
 
     assert process.returncode == 0, progress
-    good, ignored = json.loads(out)["uploads"]
+    added, good, ignored = json.loads(out)["uploads"]
+    assert (added["key"], added["state"], added["rows_good"]) == ("orders/monday.csv", "SUCCEEDED", 2)
     assert good.pop("seconds") > 0
     assert good == {
         "key": "prices/LSE/my own.csv",
