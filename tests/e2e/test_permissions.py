@@ -28,6 +28,9 @@ NOT_ENFORCED = {
     "logs:PutLogEvents",
 }
 
+# Taken where an upload has lacked time as often as a message may be received: hours of large files before it.
+NOT_REACHED = {"sqs:SendMessage"}
+
 
 def upload(body: bytes) -> Callable[[Deployment, str], None]:
     return lambda deployment, name: deployment.upload(name, body) and None
@@ -126,7 +129,8 @@ def without(policy: dict, action: str, about: str) -> dict:
 def test_every_granted_action_is_taken_or_listed(granted):
     enforced = {action for action, _ in SCENARIOS}
 
-    assert {action for statement in granted["Statement"] for action in actions(statement)} == enforced | NOT_ENFORCED
+    allowed = {action for statement in granted["Statement"] for action in actions(statement)}
+    assert allowed == enforced | NOT_ENFORCED | NOT_REACHED
 
 
 @pytest.mark.parametrize(("action", "about"), SCENARIOS)
