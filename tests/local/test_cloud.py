@@ -191,6 +191,29 @@ Outputs:
     return deploy(cloud, template, name, Seconds="60"), before, resources(cloud, child)
 
 
+def nested_change_sets(cloud: Cloud) -> None:
+    name = unique("preview")
+    child = """
+Parameters: {Seconds: {Type: String, Default: '30'}}
+Resources:
+  Kept: {Type: AWS::SQS::Queue}
+  Changed: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: !Ref Seconds}}
+"""
+    template = nesting(cloud, child, "{Seconds: !Ref Seconds}")
+    deploy(cloud, template, name)
+    cloudformation = cloud.client("cloudformation")
+    made = cloudformation.create_change_set(
+        StackName=name, ChangeSetName="look", TemplateBody=template, IncludeNestedStacks=True,
+        Parameters=[{"ParameterKey": "Seconds", "ParameterValue": "60"}])
+    [root] = cloudformation.describe_change_set(ChangeSetName=made["Id"])["Changes"]
+    assert "ChangeSetId" in root["ResourceChange"]
+    nested = cloudformation.describe_change_set(ChangeSetName=root["ResourceChange"]["ChangeSetId"])
+    delete(cloud, name)
+    [change] = nested["Changes"]
+    assert (change["ResourceChange"]["LogicalResourceId"], change["ResourceChange"]["Replacement"]) == (
+        "Changed", "False")
+
+
 def nested_attributes(cloud: Cloud) -> None:
     stack, _, _ = nested_update(cloud)
     assert stack["StackStatus"] == "UPDATE_COMPLETE"
@@ -351,6 +374,24 @@ Outputs:
     assert outputs["Arn"].startswith("arn:aws:codeconnections:us-east-1:111122223333:connection/")
 
 
+def releases(cloud: Cloud) -> None:
+    template = """
+Resources:
+  Releases: {Type: AWS::CodeDeploy::Application, Properties: {ComputePlatform: Lambda}}
+  Release:
+    Type: AWS::CodeDeploy::DeploymentGroup
+    Properties: {ApplicationName: !Ref Releases, DeploymentConfigName: CodeDeployDefault.LambdaAllAtOnce}
+Outputs:
+  Application: {Value: !Ref Releases}
+  Group: {Value: !Ref Release}
+"""
+    name = unique("releases")
+    outputs = deploy(cloud, template, name)["Outputs"]
+    assert all(value.startswith(f"{name}-Release") for value in outputs.values())
+    assert deploy(cloud, template.replace("AllAtOnce", "Canary10Percent5Minutes"), name)["Outputs"] == outputs
+    delete(cloud, name)
+
+
 def iam_decisions(cloud: Cloud) -> None:
     bucket = unique("decisions")
     cloud.client("s3").create_bucket(Bucket=bucket)
@@ -440,10 +481,33 @@ def queue_batches(cloud: Cloud) -> None:
     refusal(sender.delete_message_batch, QueueUrl=url, Entries=[{"Id": "1", "ReceiptHandle": "x"}])
 
 
+def subscription_resource(cloud: Cloud) -> None:
+    topic = cloud.client("sns").create_topic(Name=unique("subscribed"))["TopicArn"]
+    trust = {"Principal": {"AWS": ACCOUNT_ROOT}}
+    subscriber = cloud.client("sns", cloud.assume(
+        role(cloud, trust, {"Action": ["sns:Subscribe", "sns:Unsubscribe"], "Resource": f"{topic}*"}), "tester"))
+    made = subscriber.subscribe(TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:111122223333:any")
+    subscriber.unsubscribe(SubscriptionArn=made["SubscriptionArn"])
+    other = cloud.client("sns").create_topic(Name=unique("other"))["TopicArn"]
+    refusal(subscriber.unsubscribe, SubscriptionArn=f"{other}:00000000-0000-0000-0000-000000000000")
+
+
+def change_set_names(cloud: Cloud) -> None:
+    trust = {"Principal": {"AWS": ACCOUNT_ROOT}}
+    looking = {"Action": "cloudformation:CreateChangeSet", "Resource": "*",
+               "Condition": {"StringLike": {"cloudformation:ChangeSetName": "look-*"}}}
+    planner = cloud.client("cloudformation", cloud.assume(role(cloud, trust, looking), "tester"))
+    asked = {"StackName": unique("planned"), "ChangeSetType": "CREATE",
+             "TemplateBody": json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})}
+    planner.create_change_set(ChangeSetName="look-1", **asked)
+    assert refusal(planner.create_change_set, ChangeSetName="plan-1", **asked) == "AccessDenied"
+
+
 CHECKS = {check.__name__: check for check in (
-    nested_attributes, nested_names, nested_create_rollback, nested_retain, missing_code,
-    deleted_function_ends, python_runtime, function_logs, pipeline, connection, iam_decisions,
-    tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, queue_batches)}
+    nested_attributes, nested_names, nested_create_rollback, nested_retain, nested_change_sets, missing_code,
+    deleted_function_ends, python_runtime, function_logs, pipeline, connection, releases, iam_decisions,
+    tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, queue_batches,
+    subscription_resource, change_set_names)}
 
 
 @pytest.mark.parametrize("name", CHECKS)

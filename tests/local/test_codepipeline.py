@@ -468,6 +468,45 @@ def test_configuration_that_fails_its_action(
     assert message in said
 
 
+def before_entry(result: str, *check: str, provider: str = "VariableCheck") -> dict:
+    """A stage's condition; `check` is variable, operator and value."""
+    configuration = dict(zip(("Variable", "Operator", "Value"), check, strict=False))
+    rule = {"Name": "Rule", "RuleTypeId": {"Provider": provider}, "Configuration": configuration}
+    return {"BeforeEntry": {"Conditions": [{"Result": result, "Rules": [rule]}]}}
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "is_entered"),
+    [
+        ("EQ", "main", True),
+        ("EQ", "other", False),
+        ("NE", "main", False),
+        ("CONTAINS", "ai", True),
+        ("MATCHES", "m.*", True),
+        ("MATCHES", "m", False),
+    ],
+)
+def test_a_condition_skips_a_stage(ci: Ci, deployed: dict, operator: str, value: str, is_entered: bool) -> None:
+    def change(pipeline: dict) -> None:
+        pipeline["Stages"][1].update(before_entry("SKIP", "#{SourceVariables.BranchName}", operator, value))
+        del pipeline["Stages"][2]
+
+    execution = ci.run(change, providers=kept(deployed, "CodeStarSourceConnection", "CodeBuild"))
+    assert (execution.status, execution.skipped) == ("Succeeded", [] if is_entered else ["Build"])
+    assert [item.stage for item in execution.actions] == ["Source", "Build"][: 1 + is_entered]
+
+
+def test_a_condition_fails_a_stage(ci: Ci, deployed: dict) -> None:
+    def change(pipeline: dict) -> None:
+        pipeline["Stages"][1].update(before_entry("FAIL", "#{SourceVariables.BranchName}", "EQ", "other"))
+
+    execution = ci.run(change, providers=kept(deployed, "CodeStarSourceConnection"))
+    assert (execution.status, len(execution.actions)) == ("Failed", 1)
+    assert execution.message == (
+        "the stage Build was not entered: #{SourceVariables.BranchName} is main, which is not EQ other"
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -476,8 +515,12 @@ def test_configuration_that_fails_its_action(
             "OnFailure of the stage Source",
         ),
         (
-            lambda pipeline: pipeline["Stages"][2].update(BeforeEntry={"Conditions": [{}]}),
-            "BeforeEntry of the stage Deploy",
+            lambda pipeline: pipeline["Stages"][2].update(before_entry("FAIL", provider="LambdaInvoke")),
+            "the rule LambdaInvoke",
+        ),
+        (
+            lambda pipeline: pipeline["Stages"][2].update(before_entry("RETRY")),
+            "a condition with the result RETRY",
         ),
         (lambda pipeline: pipeline.update(ArtifactStores=[{}]), "ArtifactStores of the pipeline"),
     ],
@@ -510,10 +553,10 @@ def approval(**declared: object) -> dict:
 
 def test_an_unknown_provider_is_not_run_and_a_registered_one_is(fresh: Ci) -> None:
     def change(pipeline: dict) -> None:
-        pipeline["Stages"][1]["Actions"] = [approval()]
+        pipeline["Stages"][1]["Actions"] = [approval(ActionTypeId={"Provider": "Jenkins"})]
         del pipeline["Stages"][2]
 
-    assert failed(fresh.run(change)) == ("Build/Approve", "NOT RUN LOCALLY: there is no provider Manual here")
+    assert failed(fresh.run(change)) == ("Build/Approve", "NOT RUN LOCALLY: there is no provider Jenkins here")
 
     asked = []
 
@@ -521,8 +564,25 @@ def test_an_unknown_provider_is_not_run_and_a_registered_one_is(fresh: Ci) -> No
         asked.append(job.configuration["CustomData"])
         return Outcome(message="approved")
 
-    execution = fresh.run(change, providers={**PROVIDERS, "Manual": manual})
+    execution = fresh.run(change, providers={**PROVIDERS, "Jenkins": manual})
     assert (execution.status, asked, execution.actions[-1].message) == ("Succeeded", ["main: ok?"], "approved")
+
+
+def test_nobody_is_there_to_be_asked(fresh: Ci) -> None:
+    # A terminal of whoever runs the tests is not one.
+    script = (
+        "import json, sys; from local.providers import approval\n"
+        "try: approval._at_the_terminal({'pipeline': 'p', 'summary': 's'})\n"
+        "except Exception as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+    )
+    assert done.stdout == "NOT RUN LOCALLY: there is no terminal to ask at\n"
 
 
 def test_actions_of_one_run_order_all_run_and_later_ones_do_not(fresh: Ci) -> None:

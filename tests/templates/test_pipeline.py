@@ -14,10 +14,34 @@ PIPELINE = STACKS["pipeline"]
 DEFINITION = PIPELINE.properties("Pipeline")
 ACTIONS = {action["Name"]: action for stage in DEFINITION["Stages"] for action in stage["Actions"]}
 BUILDSPEC = yaml.safe_load((ROOT / "buildspec.yml").read_text())
+PLAN_BUILDSPEC = yaml.safe_load((ROOT / "buildspec-plan.yml").read_text())
+PRODUCTION = deployment("production")["pipeline"].properties("Pipeline")
+STAGES = {stage["Name"]: stage for stage in PRODUCTION["Stages"]}
 
 
-def overrides() -> dict[str, str]:
-    return json.loads(ACTIONS["CreateChangeSet"]["Configuration"]["ParameterOverrides"])
+def variables(project: str) -> set[str]:
+    """The environment variables that a project's buildspec can use."""
+    given = json.loads(ACTIONS[project]["Configuration"]["EnvironmentVariables"])
+    own = PIPELINE.properties(project)["Environment"]["EnvironmentVariables"]
+    return {one["name"] for one in given} | {one["Name"] for one in own}
+
+
+def commands(buildspec: str) -> str:
+    return "\n".join(yaml.safe_load((ROOT / buildspec).read_text())["phases"]["build"]["commands"])
+
+
+def plan_parameters() -> set[str]:
+    """The parameters of root.yaml that the plan sets."""
+    return set(re.findall(r'--parameter "(\w+)=', commands("buildspec-plan.yml")))
+
+
+def entry(stage: str) -> tuple[str, str, str, str]:
+    """(result, variable, operator, value) of the condition of entering a stage."""
+    [condition] = STAGES[stage]["BeforeEntry"]["Conditions"]
+    [rule] = condition["Rules"]
+    assert rule["RuleTypeId"]["Provider"] == "VariableCheck"
+    check = rule["Configuration"]
+    return condition["Result"], check["Variable"], check["Operator"], check["Value"]
 
 
 def test_the_stages_and_their_actions() -> None:
@@ -28,10 +52,24 @@ def test_the_stages_and_their_actions() -> None:
     assert stages == [
         ("Source", [("Source", "CodeStarSourceConnection")]),
         ("Build", [("Build", "CodeBuild")]),
-        ("Deploy", [("CreateChangeSet", "CloudFormation"), ("ExecuteChangeSet", "CloudFormation")]),
+        ("Plan", [("Plan", "CodeBuild")]),
+        ("Release", [("Deploy", "CloudFormation"), ("Smoke", "CodeBuild")]),
     ]
-    assert [ACTIONS[name]["RunOrder"] for name in ("CreateChangeSet", "ExecuteChangeSet")] == [1, 2]
-    assert (DEFINITION["PipelineType"], DEFINITION["ExecutionMode"]) == ("V2", "QUEUED")
+    assert [ACTIONS[name]["RunOrder"] for name in ("Deploy", "Smoke")] == [1, 2]
+    assert (DEFINITION["PipelineType"], DEFINITION["ExecutionMode"]) == ("V2", "SUPERSEDED")
+
+
+def test_in_production_somebody_approves_what_is_more_than_code() -> None:
+    assert list(STAGES) == ["Source", "Build", "Plan", "Approve", "Release"]
+    assert entry("Approve") == ("SKIP", "#{Plan.LANE}", "EQ", "infrastructure")
+    [approve] = STAGES["Approve"]["Actions"]
+    assert approve["ActionTypeId"]["Provider"] == "Manual"
+    assert approve["Configuration"]["CustomData"] == "#{Plan.PLAN_SUMMARY}"
+    assert approve["Configuration"]["ExternalEntityLink"].startswith("https://")
+
+
+def test_nothing_is_released_where_nothing_changes() -> None:
+    assert entry("Release") == ("SKIP", "#{Plan.LANE}", "NE", "none")
 
 
 def test_a_push_to_the_branch_starts_it() -> None:
@@ -59,9 +97,13 @@ def test_an_authorised_connection_is_used_as_it_is() -> None:
 def test_every_variable_comes_from_an_earlier_action() -> None:
     known = {("SourceVariables", "CommitId")}
     known |= {("Build", name) for name in BUILDSPEC["env"]["exported-variables"]}
-    used = set(re.findall(r"#\{(\w+)\.(\w+)\}", json.dumps(DEFINITION)))
-    assert used == known
-    assert {action["Namespace"] for action in ACTIONS.values() if "Namespace" in action} == {"SourceVariables", "Build"}
+    known |= {("Plan", name) for name in PLAN_BUILDSPEC["env"]["exported-variables"]}
+    used = set(re.findall(r"#\{(\w+)\.(\w+)\}", json.dumps(PRODUCTION)))
+    # The address of the plan is for pull requests: an approver's link is made of its name.
+    assert used == known - {("Plan", "PLAN_URL")}
+    assert {action["Namespace"] for action in ACTIONS.values() if "Namespace" in action} == {
+        "SourceVariables", "Build", "Plan"
+    }  # fmt: skip
 
 
 def test_the_build_is_told_the_commit_and_the_bucket() -> None:
@@ -86,51 +128,44 @@ def test_the_build_logs_into_a_declared_group() -> None:
     assert logs == {"CloudWatchLogs": {"Status": "ENABLED", "GroupName": PIPELINE.ref("BuildLog")}}
 
 
-def test_the_change_set_is_made_of_what_was_built_and_pushed() -> None:
-    action = ACTIONS["CreateChangeSet"]
-    files = BUILDSPEC["artifacts"]["files"]
-    assert action["Configuration"]["TemplatePath"] == f"Build::{files[0]}" and len(files) == 1
-    assert action["Configuration"]["TemplateConfiguration"] == "Source::environments/staging.json"
-    assert [artifact["Name"] for artifact in action["InputArtifacts"]] == ["Build", "Source"]
-    assert action["Configuration"]["Capabilities"] == "CAPABILITY_IAM"
-    assert action["Configuration"]["RoleArn"] == PIPELINE.arn("CloudFormationRole")
+def test_the_plan_is_made_of_what_was_built_and_pushed() -> None:
+    assert [artifact["Name"] for artifact in ACTIONS["Plan"]["InputArtifacts"]] == ["Source", "Build"]
+    assert ACTIONS["Plan"]["Configuration"]["PrimarySource"] == "Source"
+    assert '--template "$CODEBUILD_SRC_DIR_Build/root.yaml"' in commands("buildspec-plan.yml")
+    assert BUILDSPEC["artifacts"]["files"] == ["root.yaml"]
 
 
-def test_what_is_executed_is_the_change_set_that_was_made() -> None:
-    made, executed = (ACTIONS[name]["Configuration"] for name in ("CreateChangeSet", "ExecuteChangeSet"))
-    assert (made["ActionMode"], executed["ActionMode"]) == ("CHANGE_SET_REPLACE", "CHANGE_SET_EXECUTE")
-    assert executed.items() - {("ActionMode", "CHANGE_SET_EXECUTE")} <= made.items()
-    assert made["StackName"] == PIPELINE.outputs["ApplicationStack"] == STACKS["root"].name
+@pytest.mark.parametrize("project", ["Plan", "Smoke"])
+def test_every_variable_of_a_buildspec_is_set(project: str) -> None:
+    used = set(re.findall(r"\$(\w+)", commands(f"buildspec-{project.lower()}.yml")))
+    assert used - {"CODEBUILD_SRC_DIR_Build"} == variables(project) - ({"ENVIRONMENT"} - used)
+
+
+def test_what_is_executed_is_the_change_set_that_was_planned() -> None:
+    assert ACTIONS["Deploy"]["Configuration"] == {
+        "ActionMode": "CHANGE_SET_EXECUTE",
+        "StackName": PIPELINE.outputs["ApplicationStack"],
+        "ChangeSetName": "#{Plan.CHANGE_SET}",
+    }
+    assert PIPELINE.outputs["ApplicationStack"] == STACKS["root"].name
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_every_parameter_of_the_root_template_is_set_once(environment: str) -> None:
     settings = json.loads((ROOT / "environments" / f"{environment}.json").read_text())["Parameters"]
-    assert not set(settings) & set(overrides())
-    assert set(settings) | set(overrides()) == set(load("root")["Parameters"])
-
-
-def test_the_parameters_fit_what_codepipeline_takes() -> None:
-    """1 KB: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CloudFormation.html"""
-    longest = {"ArtifactBucket": "b" * 63, "ArtifactDigest": "d" * 64, "CommitId": "c" * 64, "AlertEmail": "e" * 254}
-    assert longest.keys() == overrides().keys()
-    assert len(json.dumps(longest)) <= 1024
-
-
-def test_an_address_cannot_break_out_of_the_parameters() -> None:
-    pattern = load("pipeline")["Parameters"]["AlertEmail"]["AllowedPattern"]
-    for address in ('a@b.co", "Environment": "production', "a@b.co\\", "#{Build.X}@b.co", "a b@c.de", "a@b"):
-        assert not re.search(pattern, address)
-    assert re.search(pattern, "first.last+sluice@mail.example.org") and re.search(pattern, "")
+    assert not set(settings) & plan_parameters()
+    assert set(settings) | plan_parameters() == set(load("root")["Parameters"])
 
 
 def test_run_artifacts_expire_and_nothing_that_is_deployed_does() -> None:
     rules = PIPELINE.properties("Artifacts")["LifecycleConfiguration"]["Rules"]
-    [rule] = [rule for rule in rules if "ExpirationInDays" in rule]
-    assert rule["ExpirationInDays"] == 30
-    assert f"{PIPELINE.ref('Pipeline')[:20]}/Source/a1B2c3D".startswith(rule["Prefix"])
-    for key in ("artifacts/", "templates/", "releases/"):
-        assert not key.startswith(rule["Prefix"]) and not rule["Prefix"].startswith(key)
+    expiring = [rule for rule in rules if "ExpirationInDays" in rule]
+    assert [rule["ExpirationInDays"] for rule in expiring] == [30, 30]
+    assert f"{PIPELINE.ref('Pipeline')[:20]}/Source/a1B2c3D".startswith(expiring[0]["Prefix"])
+    assert expiring[1]["Prefix"] == "pull-requests/"
+    for rule in expiring:
+        for key in ("artifacts/", "templates/", "releases/", "tested/", "good/"):
+            assert not key.startswith(rule["Prefix"]) and not rule["Prefix"].startswith(key)
 
 
 @pytest.mark.parametrize("environment", bootstrap.ENVIRONMENTS)

@@ -45,4 +45,4 @@ def rewrite(function: FunctionType, *changes: tuple[str, str]) -> None:
                                f"expected once, found {source.count(old)} times: {old!r}")
         source = source.replace(old, new)
     _sources[key] = source
-    exec(compile(source, f"<patched {'.'.join(key)}>", "exec"), function.__globals__)
+    exec(compile(source, f"<patched {'.'.join(key)}>", "exec"), function.__globals__)  # our own text  # nosec B102

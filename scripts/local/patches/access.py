@@ -174,5 +174,35 @@ def queue_batches(folder: Path) -> None:
     iam_actions.extract_iam_action = extract_iam_action
 
 
+def subscription_resource(folder: Path) -> None:
+    """Who may end subscriptions of a topic may do so for that topic.
+
+    Stock: sns:Unsubscribe is decided on *.
+    AWS: on the subscription's ARN, which begins with its topic's.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
+    """
+    rewrite(iam_actions.extract_resource_arn, (
+        '_query_param(query_params, "TopicArn")',
+        '_query_param(query_params, "TopicArn") or _query_param(query_params, "SubscriptionArn")',
+    ))
+
+
+def change_set_names(folder: Path) -> None:
+    """A policy's condition can be about the name of a change set.
+
+    Stock: the key cloudformation:ChangeSetName is in no request.
+    AWS: it is, in those to make, describe, execute and delete one.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudformation.html
+    """
+    stock = iam_actions.request_tag_context
+
+    def request_tag_context(service, iam_action, body, params):
+        context = stock(service, iam_action, body, params)
+        name = iam_actions._query_param(params, "ChangeSetName") if service == "cloudformation" else ""
+        return {**context, "cloudformation:ChangeSetName": name} if name else context
+
+    iam_actions.request_tag_context = request_tag_context
+
+
 PATCHES = (iam_decisions, tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors,
-           queue_batches)
+           queue_batches, subscription_resource, change_set_names)

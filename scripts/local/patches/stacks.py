@@ -1,8 +1,10 @@
 """CloudFormation: nested stacks that update, roll back and go as they do on AWS."""
 
+import copy
 from pathlib import Path
 
-from ministack.services.cloudformation import _stacks, provisioners, stacks
+from ministack.core.responses import get_account_id, get_region, new_uuid, now_iso
+from ministack.services.cloudformation import _change_sets, _stacks, changesets, engine, handlers, provisioners, stacks
 
 from local.patches import rewrite
 
@@ -141,5 +143,88 @@ def deleted_function_ends(folder: Path) -> None:
     ))
 
 
-PATCHES = (nested_attributes, nested_names, nested_create_rollback, nested_retain, missing_code,
+def nested_change_sets(folder: Path) -> None:
+    """A change set with IncludeNestedStacks has one of each nested stack that an update modifies.
+
+    Stock: IncludeNestedStacks is ignored; the change set lists the nested stacks as such.
+    AWS: the change of a nested stack has the ChangeSetId of a change set of its own.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/change-sets-for-nested-stacks.html
+    Here the values that a nested stack takes from others are those that they put out now.
+    """
+    create = changesets._create_change_set
+
+    def create_nested(params):
+        before = set(_change_sets)
+        answer = create(params)
+        if changesets._p(params, "IncludeNestedStacks") == "true":
+            for made in (_change_sets[key] for key in set(_change_sets) - before):
+                _preview_nested(made)
+        return answer
+
+    handlers._ACTION_HANDLERS["CreateChangeSet"] = create_nested
+    rewrite(changesets._describe_change_set, (
+        '            f"{physical_xml}"\n',
+        '            f"{physical_xml}"\n'
+        "            + (f\"<ChangeSetId>{rc['ChangeSetId']}</ChangeSetId>\" if 'ChangeSetId' in rc else '') +\n",
+    ))
+    handlers._ACTION_HANDLERS["DescribeChangeSet"] = changesets._describe_change_set
+
+
+def _preview_nested(change_set: dict) -> None:
+    """Make a change set of each nested stack that `change_set` modifies, and name it there."""
+    for change in (one["ResourceChange"] for one in change_set["Changes"]):
+        if change["ResourceType"] != "AWS::CloudFormation::Stack" or change["Action"] != "Modify":
+            continue
+        parent = _stacks[change_set["StackName"]]
+        child = _stacks[provisioners._nested_stack_lookup_name(change["PhysicalResourceId"])]
+        properties = _resolved(change_set["_template"], parent, change_set["_resolved_params"])[
+            change["LogicalResourceId"]]["Properties"]
+        body, error = changesets._resolve_template({"TemplateURL": [properties["TemplateURL"]]})
+        if error:
+            raise ValueError(f"there is no template at {properties['TemplateURL']}")
+        template = engine._parse_template(body)
+        given = [{"Key": key, "Value": str(value)} for key, value in properties.get("Parameters", {}).items()]
+        values = engine._resolve_parameters(template, given)
+        tags = [tag for tag in properties.get("Tags", []) if not tag["Key"].startswith("aws:")]
+        changes = stacks._diff_resources(
+            {"Resources": _resolved(child["_template"], child, child["_resolved_params"])},
+            {"Resources": _resolved(template, child, values)},
+            child["_resources"], template,
+            {key for key, value in values.items()
+             if child["_resolved_params"].get(key, {}).get("Value") != value["Value"]},
+            child["_resources"] if stacks._stack_tags_changed(child, tags, True) else ())
+        name = f"{child['StackName']}-{new_uuid()[:12]}"
+        change["ChangeSetId"] = (
+            f"arn:aws:cloudformation:{get_region()}:{get_account_id()}:changeSet/{name}/{new_uuid()}")
+        _change_sets[change["ChangeSetId"]] = {
+            "ChangeSetId": change["ChangeSetId"], "ChangeSetName": name, "StackId": child["StackId"],
+            "StackName": child["StackName"], "Status": "CREATE_COMPLETE" if changes else "FAILED",
+            # It is executed, and deleted, with its root.
+            "ExecutionStatus": "UNAVAILABLE",
+            "StatusReason": "" if changes else "The submitted information didn't contain changes.",
+            "CreationTime": now_iso(), "ChangeSetType": "UPDATE", "Changes": changes}
+
+
+def _resolved(template: dict, stack: dict, values: dict) -> dict[str, dict]:
+    """The template's resources with their properties as they would be with these parameters.
+
+    What cannot be told before it exists stays as the template has it.
+    """
+    conditions = engine._evaluate_conditions(template, values)
+    found = {}
+    for logical_id, resource in template["Resources"].items():
+        if not conditions.get(resource.get("Condition"), True):
+            continue
+        properties = resource.get("Properties", {})
+        try:
+            properties = engine._resolve_refs(
+                copy.deepcopy(properties), stack["_resources"], values, conditions, template.get("Mappings", {}),
+                stack["StackName"], stack["StackId"])
+        except (KeyError, ValueError):
+            pass
+        found[logical_id] = {**resource, "Properties": properties}
+    return found
+
+
+PATCHES = (nested_attributes, nested_names, nested_create_rollback, nested_retain, nested_change_sets, missing_code,
            deleted_function_ends)

@@ -1,4 +1,4 @@
-"""Resource types that ministack does not know and pipeline.yaml needs."""
+"""Resource types that ministack does not know and our templates need."""
 
 import json
 import os
@@ -70,4 +70,20 @@ def connection(folder: Path) -> None:
         "delete": lambda arn, properties: None}
 
 
-PATCHES = (pipeline, connection)
+def releases(folder: Path) -> None:
+    """AWS::CodeDeploy::Application and AWS::CodeDeploy::DeploymentGroup, which deploy nothing.
+
+    Stock: "Unsupported resource type". AWS: Ref is the name. The update policy of an alias, which names both, means
+    nothing here: the alias has its new version all at once.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_CodeDeploy.html
+    """
+    for kind, key in (("Application", "ApplicationName"), ("DeploymentGroup", "DeploymentGroupName")):
+        def create(logical_id, properties, stack_name, key=key):
+            return properties.get(key) or provisioners._physical_name(stack_name, logical_id, max_len=100), {}
+
+        provisioners._RESOURCE_HANDLERS[f"AWS::CodeDeploy::{kind}"] = {
+            "create": create, "update": lambda name, old, new, stack_name: (name, {}),
+            "delete": lambda name, properties: None}
+
+
+PATCHES = (pipeline, connection, releases)

@@ -7,7 +7,7 @@ An action of any other provider fails as NOT RUN LOCALLY; adding one is a functi
 from collections.abc import Callable, Mapping
 
 from local.actions import Job, Outcome
-from local.providers import build, source, stack
+from local.providers import approval, build, source, stack
 
 Provider = Callable[[Job], Outcome]
 
@@ -15,4 +15,5 @@ PROVIDERS: Mapping[str, Provider] = {
     "CodeStarSourceConnection": source.run,
     "CodeBuild": build.run,
     "CloudFormation": stack.run,
+    "Manual": approval.run,
 }

@@ -15,6 +15,7 @@ GIVEN = {"Repository": "example/sluice", "Branch": "main", "Environment": "stagi
 MAIL = "ops@example.org"
 CONNECTION = "arn:aws:codeconnections:us-east-1:111122223333:connection/1234"
 TOPICS = {"TopicArn": "arn:aws:sns:us-east-1:111122223333:uploads", "AlertTopicArn": "arn:aws:sns:us-east-1:1:alerts"}
+PIPELINE_TOPIC = "arn:aws:sns:us-east-1:111122223333:pipeline-alerts"
 TEMPLATE = {"Parameters": {**dict.fromkeys(GIVEN, {}), "AlertEmail": {"Default": ""}}}
 
 
@@ -323,7 +324,12 @@ def left(connection: str, mail: str, subscription: str | None) -> list[str]:
     cloudformation = CloudFormation()
     if subscription:
         cloudformation.add_stack("sluice-staging", "CREATE_COMPLETE", TOPICS)
-    outputs = {"Pipeline": "p-1", "ConnectionArn": CONNECTION, "ApplicationStack": "sluice-staging"}
+    outputs = {
+        "Pipeline": "p-1",
+        "ConnectionArn": CONNECTION,
+        "ApplicationStack": "sluice-staging",
+        "AlertTopicArn": PIPELINE_TOPIC,
+    }
     stack = cloudformation.add_stack(NAME, "CREATE_COMPLETE", outputs)
     stack["Parameters"] = [{"ParameterKey": "AlertEmail", "ParameterValue": mail}]
     clients = {
@@ -344,7 +350,7 @@ def test_the_mails_are_to_be_confirmed() -> None:
     [step] = left("AVAILABLE", MAIL, None)
     assert step.startswith("After the first deployment") and MAIL in step
     steps = left("AVAILABLE", MAIL, "PendingConfirmation")
-    assert len(steps) == 2 and all(topic in step for topic, step in zip(TOPICS.values(), steps, strict=True))
+    assert all(topic in step for topic, step in zip((*TOPICS.values(), PIPELINE_TOPIC), steps, strict=True))
 
 
 def test_nothing_may_be_left_to_do() -> None:
@@ -364,14 +370,24 @@ class Session:
         self.region = region_name
 
     def client(self, service: str) -> object:
-        return {"cloudformation": self.cloudformation, "codeconnections": Connections("PENDING")}[service]
+        return {
+            "cloudformation": self.cloudformation,
+            "codeconnections": Connections("PENDING"),
+            "sns": Topics("arn:aws:sns:us-east-1:111122223333:confirmed:1"),
+        }[service]
 
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CloudFormation:
     monkeypatch.setattr(bootstrap.boto3, "Session", Session)
     Session.cloudformation = CloudFormation()
-    outputs = {"Pipeline": "p-1", "ConnectionArn": CONNECTION, "ApplicationStack": "sluice-staging"}
+    outputs = {
+        "Pipeline": "p-1",
+        "CloudFormationRoleArn": "arn:aws:iam::1:role/r",
+        "ConnectionArn": CONNECTION,
+        "ApplicationStack": "sluice-staging",
+        "AlertTopicArn": PIPELINE_TOPIC,
+    }
 
     def deployed(cloudformation: CloudFormation, parameters: dict, say: Callable, *, stack_name: str) -> dict:
         stack = cloudformation.add_stack(stack_name, "CREATE_COMPLETE", outputs)
@@ -390,8 +406,9 @@ def test_the_command_tells_a_person(account: CloudFormation, capsys: pytest.Capt
     assert printed.err == "bootstrap: deployed\n"
     lines = printed.out.splitlines()
     assert lines[0].split() == ["Pipeline", "p-1"]
-    assert lines[4] == "Left to do:" and lines[5].startswith("1. Authorise the connection")
-    assert lines[7].startswith("3. After the first deployment")
+    assert lines[1].split() == ["CloudFormationRoleArn", "arn:aws:iam::1:role/r"]
+    assert lines[6] == "Left to do:" and lines[7].startswith("1. Authorise the connection")
+    assert lines[9].startswith("3. After the first deployment")
     assert [one["ParameterKey"] for one in account.stacks[NAME]["Parameters"]] == [*GIVEN, "AlertEmail"]
 
 
@@ -444,3 +461,20 @@ def test_a_refusal_says_what_to_do_next(
     monkeypatch.setattr(bootstrap, "deploy_pipeline", refuse)
     with pytest.raises(SystemExit, match=advice):
         bootstrap.main(ARGUMENTS)
+
+
+def test_production_takes_what_the_staging_pipeline_of_the_account_has_tested(account: CloudFormation) -> None:
+    account.add_stack("sluice-pipeline-staging", "CREATE_COMPLETE", {"ArtifactBucket": "tested-here"})
+    production = [*ARGUMENTS, "--environment", "production", "--json"]
+    bootstrap.main(production)
+    name = "sluice-pipeline-production"
+
+    def tested_bucket() -> list[str]:
+        parameters = account.stacks[name]["Parameters"]
+        return [one["ParameterValue"] for one in parameters if one["ParameterKey"] == "TestedBucket"]
+
+    assert tested_bucket() == ["tested-here"]
+    bootstrap.main([*production, "--tested-bucket", "elsewhere"])
+    assert tested_bucket() == ["elsewhere"]
+    bootstrap.main(production)
+    assert tested_bucket() == [], "as before"
