@@ -30,3 +30,7 @@ class Retry(Exception):
     def __init__(self, reason: str, delay: int) -> None:
         super().__init__(reason)
         self.delay = delay
+
+
+class FailedAttempt(Retry):
+    """A retry after an attempt that failed, by the platform's fault or the code's: what a release is judged by."""

@@ -12,7 +12,7 @@ from sluice.conclusion import Conclusion
 from sluice.contract.check import Check
 from sluice.contract.descriptor import Dataset
 from sluice.datasets import Catalogue
-from sluice.errors import OutOfTimeError, PermanentError, Retry, TransientError
+from sluice.errors import FailedAttempt, OutOfTimeError, PermanentError, Retry, TransientError
 from sluice.invocation import ROOM, Invocation
 from sluice.ledger import Claim, Ledger
 from sluice.notify import Notifier
@@ -100,7 +100,7 @@ class Intake:
                     return None
                 self._fail(upload, replace(claim, attempt=attempt), message)
             self._ledger.release(upload, claim.attempt, message)
-            raise Retry(message, delay=retry_delay(claim.tries)) from error
+            raise FailedAttempt(message, delay=retry_delay(claim.tries)) from error
 
     def _fail(self, upload: Upload, claim: Claim, error: str) -> NoReturn:
         """Concludes as `FAILED` and sends the message on its way to the dead-letter queue."""

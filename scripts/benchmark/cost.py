@@ -78,7 +78,7 @@ def _gb_seconds(cpu_seconds: float, wait_seconds: float, memory: int) -> float:
 
 def _function() -> tuple[int, int]:
     """Memory in MB of the function that processes uploads, and how many messages it takes at once."""
-    resources = yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)["Resources"]
+    resources = yaml.load(TEMPLATE.read_text(encoding="utf-8"), _Loader)["Resources"]  # a SafeLoader  # nosec B506
     return resources["Process"]["Properties"]["MemorySize"], resources["ProcessMapping"]["Properties"]["BatchSize"]
 
 

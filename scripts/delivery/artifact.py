@@ -168,7 +168,7 @@ _TemplateLoader.add_multi_constructor("!", lambda loader, tag, node: None)
 
 def _runtime(template: Path) -> tuple[str, str]:
     """Python version and architecture of the functions of a template."""
-    resources = yaml.load(template.read_text(encoding="utf-8"), _TemplateLoader)["Resources"].values()
+    resources = yaml.load(template.read_text(encoding="utf-8"), _TemplateLoader)["Resources"].values()  # nosec B506
     functions = [item["Properties"] for item in resources if item["Type"] == "AWS::Lambda::Function"]
     found = {(str(item.get("Runtime")), *(item.get("Architectures") or ["x86_64"])) for item in functions}
     if len(found) != 1:

@@ -1,4 +1,4 @@
-"""`scripts/sluice`: redrives and replays uploads of a deployment with your usual AWS configuration, checks datasets."""
+"""`scripts/sluice`: what operators do with a deployment, with your usual AWS configuration, and with datasets."""
 
 import argparse
 import dataclasses
@@ -10,7 +10,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from delivery.bootstrap import ENVIRONMENTS
-from operations import datasets
+from operations import datasets, destroy
 from operations.deadletters import DeadLetters
 from operations.ended import LedgerReader, Selection
 from sluice.errors import TransientError
@@ -24,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "dataset":
         return datasets.run(options)
     try:
+        if options.command == "destroy":
+            return destroy.run(options, boto3.Session())
         summary = _run(options, boto3.Session())
     except (BotoCoreError, ClientError, TransientError) as error:
         print(f"scripts/sluice {options.command}: {error}", file=sys.stderr)
@@ -94,8 +96,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         command.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
         command.add_argument("--json", action="store_true", help="print one JSON object")
     datasets.add_commands(commands)
+    destroy.add_command(commands)
     options = parser.parse_args(arguments)
-    if options.command == "dataset":
+    if options.command in ("dataset", "destroy"):
         return options
     if options.version_id is not None and options.key is None:
         parser.error("--version-id needs --key")

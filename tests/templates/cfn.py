@@ -60,7 +60,9 @@ class Stack:
         return self.resources[logical]["Attributes"]["Arn"]
 
 
-def deployment(environment: str = "staging", alert_email: str = "", connection_arn: str = "") -> dict[str, Stack]:
+def deployment(
+    environment: str = "staging", alert_email: str = "", connection_arn: str = "", tested_bucket: str = ""
+) -> dict[str, Stack]:
     """The pipeline's stack, the root stack and its nested stacks, by template.
 
     Fails where a value that is passed on does not match the pattern of the parameter that takes it.
@@ -68,10 +70,38 @@ def deployment(environment: str = "staging", alert_email: str = "", connection_a
     stacks: dict[str, Stack] = {}
     source = {"Repository": "example/sluice", "Branch": "main", "ConnectionArn": connection_arn}
     settings = {"Environment": environment, "AlertEmail": alert_email}
-    pipeline = _resolve(f"sluice-pipeline-{environment}", "pipeline", source | settings, stacks)
+    given = source | settings | {"TestedBucket": tested_bucket}
+    pipeline = _resolve(f"sluice-pipeline-{environment}", "pipeline", given, stacks)
     release = {"ArtifactBucket": pipeline.ref("Artifacts"), "ArtifactDigest": DIGEST, "CommitId": COMMIT}
     _resolve(f"sluice-{environment}", "root", settings | release, stacks)
     return stacks
+
+
+def teardown(stacks: dict[str, Stack] | None = None) -> Stack:
+    """The stack that removes staging every night, with the connection of the pipeline of `stacks`.
+
+    Fails where a value does not match the pattern of the parameter that takes it.
+    """
+    connection = (stacks or deployment())["pipeline"].outputs["ConnectionArn"]
+    source = {"Repository": "example/sluice", "Branch": "develop", "ConnectionArn": connection}
+    return _resolve("sluice-teardown", "teardown", source, {})
+
+
+def github(
+    subject: str = "repo:example/sluice:pull_request", provider_arn: str = "", stacks: dict[str, Stack] | None = None
+) -> Stack:
+    """The stack that pull requests plan by, beside staging's of `stacks`.
+
+    Fails where a value does not match the pattern of the parameter that takes it.
+    """
+    pipeline = (stacks or deployment())["pipeline"]
+    given = {
+        "Subject": subject,
+        "ProviderArn": provider_arn,
+        "ArtifactBucket": pipeline.outputs["ArtifactBucket"],
+        "CloudFormationRoleArn": pipeline.outputs["CloudFormationRoleArn"],
+    }
+    return _resolve("sluice-github", "github-oidc", given, {})
 
 
 def _resolve(stack_name: str, template_name: str, given: dict[str, str], stacks: dict[str, Stack]) -> Stack:
@@ -122,6 +152,9 @@ def _sample(kind: str, physical: str, properties: dict) -> tuple[str, dict[str, 
             return physical, {"Arn": arn("logs", f"log-group:{physical}:*")}
         case "AWS::IAM::Role":
             return physical, {"Arn": arn("iam", f"role/{physical}", region="")}
+        case "AWS::IAM::OIDCProvider":
+            provider = arn("iam", f"oidc-provider/{properties['Url'].removeprefix('https://')}", region="")
+            return provider, {"Arn": provider}
         case "AWS::Lambda::Function":
             return physical, {"Arn": arn("lambda", f"function:{physical}")}
         case "AWS::Lambda::Version":
@@ -132,7 +165,7 @@ def _sample(kind: str, physical: str, properties: dict) -> tuple[str, dict[str, 
             return KEY_ID, {}
         case "AWS::CodeBuild::Project":
             # The only one of them without the stack's name.
-            name = f"Build-{RANDOM}"
+            name = "-".join(physical.rsplit("-", 2)[1:])
             return name, {"Arn": arn("codebuild", f"project/{name}")}
         case "AWS::CodeConnections::Connection":
             connection = arn("codeconnections", f"connection/{KEY_ID}")

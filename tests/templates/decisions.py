@@ -50,6 +50,24 @@ def admits(document: dict, principal: str, action: str, resource: str, context: 
     return iam.evaluate_resource_policy(json.dumps(document), asked, service=service).decision
 
 
+def trusts(document: dict, provider: str, claims: Mapping[str, str]) -> bool:
+    """Whether a role's trust policy lets in whoever has a token of an identity provider with these claims.
+
+    `provider` is the provider's ARN.
+    """
+    host = provider.partition("oidc-provider/")[2]
+    asked = iam.EvalContext(
+        principal_arn=provider,
+        principal_type="WebIdentityUser",
+        principal_account=ACCOUNT,
+        action="sts:AssumeRoleWithWebIdentity",
+        resource_arn="*",
+        region=REGION,
+        service_context={f"{host}:{claim}": value for claim, value in claims.items()},
+    )
+    return iam.evaluate_trust_policy(document, provider, asked)
+
+
 def _request(action: str, resource: str, context: Mapping[str, str], principal: str = "*") -> iam.EvalContext:
     prefix = "aws:RequestTag/"
     tags = {key.removeprefix(prefix): value for key, value in context.items() if key.startswith(prefix)}

@@ -1,9 +1,12 @@
 """The table of what each role may and may not do; test_policies.py compares it with the templates."""
 
-from templates.cfn import ACCOUNT, KEY_ID, RANDOM, REGION, deployment
+from templates.cfn import ACCOUNT, KEY_ID, RANDOM, REGION, deployment, github, teardown
 from templates.decisions import Row, may, may_not
 
-STACKS = deployment()
+TESTED = "sluice-pipeline-staging-artifacts-of-another-pipeline"
+STACKS = deployment(tested_bucket=TESTED)
+STACKS["teardown"] = teardown(STACKS)
+STACKS["github-oidc"] = github(stacks=STACKS)
 PIPELINE, BUCKETS, QUEUE = STACKS["pipeline"], STACKS["buckets"], STACKS["queue"]
 OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -29,19 +32,61 @@ UPLOAD_TOPIC, ALERT_TOPIC = STACKS["notifications"].ref("UploadTopic"), STACKS["
 TOPIC_KEY = STACKS["notifications"].arn("Key")
 PROCESS_LOG = STACKS["logs"].arn("Process").removesuffix("*") + "log-stream:2026/11/20/[1]abc"
 SWEEP_LOG = STACKS["logs"].arn("Sweep").removesuffix("*") + "log-stream:2026/11/20/[1]abc"
+TEARDOWN_LOG = STACKS["teardown"].arn("Log").removesuffix("*") + "log-stream:abc"
+LOG_GROUP = STACKS["logs"].arn("Process")
+DRIFT_LOG = STACKS["logs"].arn("Drift").removesuffix("*") + "log-stream:2026/11/20/[1]abc"
 BUILD_LOG = PIPELINE.arn("BuildLog").removesuffix("*") + "log-stream:abc"
 CONNECTION = PIPELINE.ref("Connection")
 FUNCTION = STACKS["lambda"].arn("Process")
 ALIAS = STACKS["lambda"].ref("ProcessAlias")
 SWEEP, SWEEP_ALIAS = STACKS["lambda"].arn("Sweep"), STACKS["lambda"].ref("SweepAlias")
 SCHEDULE = arn("scheduler", f"schedule/default/{STACKS['sweep'].ref('Schedule')}")
+DRIFT, DRIFT_ALIAS = STACKS["lambda"].arn("Drift"), STACKS["lambda"].ref("DriftAlias")
+DRIFT_SCHEDULE = arn("scheduler", f"schedule/default/{STACKS['drift'].ref('Schedule')}")
+RELEASES = STACKS["lambda"].ref("Releases")
+RELEASE = arn("codedeploy", f"deploymentgroup:{RELEASES}/{STACKS['lambda'].ref('ProcessRelease')}")
+CANARY = arn("cloudwatch", f"alarm:{STACKS['lambda'].ref('NewVersionErrors')}")
 MAPPING = arn("lambda", f"event-source-mapping:{KEY_ID}")
 [TAG] = STACKS["notifications"].properties("Key")["Tags"]
 OTHER_STACK = f"sluice-production-Notifications-{RANDOM}"
 OWN_TAG = {f"aws:ResourceTag/{TAG['Key']}": TAG["Value"]}
 NEW_TAG = {f"aws:RequestTag/{TAG['Key']}": TAG["Value"]}
 OTHER_TAG = {f"aws:ResourceTag/{TAG['Key']}": OTHER_STACK}
+LOOK, LOOK_ARN, PLAN, PLAN_ARN = (
+    {"cloudformation:ChangeSetName": name}
+    for kind in ("look", "plan")
+    for name in (f"{kind}-1", arn("cloudformation", f"changeSet/{kind}-1/{KEY_ID}"))
+)
 OTHER_NEW_TAG = {f"aws:RequestTag/{TAG['Key']}": OTHER_STACK}
+
+# Of every project that works for the pipeline.
+BUILDS = [
+    may("logs:CreateLogStream logs:PutLogEvents", BUILD_LOG),
+    may_not("logs:CreateLogStream logs:PutLogEvents", PROCESS_LOG),
+    may("s3:GetBucketAcl s3:GetBucketLocation", ARTIFACTS),
+    may_not("s3:GetBucketAcl s3:GetBucketLocation", UPLOADS),
+    may_not("s3:PutObject s3:DeleteObject", f"{RUN}/Source/a1B2c3D"),
+    may_not("s3:GetObject s3:GetObjectVersion s3:PutObject", "arn:aws:s3:::somebody-elses/x/Source/a1B2c3D"),
+    may_not("iam:PutRolePolicy sts:AssumeRole", PIPELINE.arn("CloudFormationRole")),
+    may_not("lambda:UpdateFunctionCode lambda:InvokeFunction", FUNCTION),
+]
+# Of those that make change sets.
+PLANNING = [
+    *(
+        may(
+            "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet "
+            "cloudformation:DescribeStacks cloudformation:GetTemplate cloudformation:ListChangeSets "
+            "cloudformation:ListStackResources cloudformation:TagResource cloudformation:UntagResource",
+            stack(name),
+        )
+        for name in ("sluice-staging", BUCKETS.name)
+    ),
+    may_not("cloudformation:CreateChangeSet cloudformation:DeleteChangeSet", stack("sluice-production")),
+    may_not("cloudformation:CreateChangeSet cloudformation:ExecuteChangeSet", stack(PIPELINE.name)),
+    may("iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}),
+    may_not("iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
+    may_not("iam:PassRole", role("somebody-elses"), {"iam:PassedToService": "cloudformation.amazonaws.com"}),
+]
 
 TABLE: dict[tuple[str, str], list[Row]] = {
     ("iam", "ProcessRole"): [
@@ -97,6 +142,153 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("lambda:InvokeFunction", ALIAS),
         may_not("lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration", SWEEP),
     ],
+    ("iam", "DriftRole"): [
+        *(
+            may(
+                "cloudformation:DescribeStackResourceDrifts cloudformation:DescribeStackResources "
+                "cloudformation:DetectStackDrift cloudformation:DetectStackResourceDrift",
+                stack(name),
+            )
+            for name in ("sluice-staging", BUCKETS.name)
+        ),
+        may_not("cloudformation:DetectStackDrift cloudformation:DescribeStackResources", stack("sluice-production")),
+        may_not("cloudformation:DetectStackDrift", stack(PIPELINE.name)),
+        may_not("cloudformation:UpdateStack cloudformation:DeleteStack", stack("sluice-staging")),
+        may(
+            "cloudformation:BatchDescribeTypeConfigurations cloudformation:DescribeStackDriftDetectionStatus "
+            "logs:DescribeIndexPolicies logs:DescribeLogGroups logs:DescribeResourcePolicies",
+            "*",
+        ),
+        may(
+            "cloudformation:DescribeStacks cloudformation:GetStackPolicy cloudformation:GetTemplate",
+            stack(BUCKETS.name),
+        ),
+        may_not("cloudformation:GetTemplate", stack(PIPELINE.name)),
+        *(
+            may(
+                "s3:GetAccelerateConfiguration s3:GetAnalyticsConfiguration s3:GetBucketAbac s3:GetBucketCORS "
+                "s3:GetBucketLogging s3:GetBucketMetadataTableConfiguration s3:GetBucketNotification "
+                "s3:GetBucketObjectLockConfiguration s3:GetBucketOwnershipControls s3:GetBucketPolicy "
+                "s3:GetBucketPublicAccessBlock s3:GetBucketTagging s3:GetBucketVersioning s3:GetBucketWebsite "
+                "s3:GetEncryptionConfiguration s3:GetIntelligentTieringConfiguration s3:GetInventoryConfiguration "
+                "s3:GetLifecycleConfiguration s3:GetMetricsConfiguration s3:GetReplicationConfiguration s3:ListBucket "
+                "s3:ListTagsForResource",
+                bucket,
+            )
+            for bucket in (UPLOADS, RESULTS)
+        ),
+        may_not("s3:ListBucket s3:GetBucketPolicy", ARTIFACTS),
+        may_not("s3:GetObject s3:GetObjectVersion", f"{UPLOADS}/people/staff.csv"),
+        may_not("s3:PutBucketPolicy s3:DeleteBucket", UPLOADS),
+        may(
+            "dynamodb:DescribeContinuousBackups dynamodb:DescribeContributorInsights "
+            "dynamodb:DescribeKinesisStreamingDestination dynamodb:DescribeTable dynamodb:DescribeTimeToLive "
+            "dynamodb:GetResourcePolicy dynamodb:ListTagsOfResource",
+            LEDGER,
+        ),
+        may_not("dynamodb:DescribeTable", arn("dynamodb", "table/somebody-elses")),
+        may_not("dynamodb:GetItem dynamodb:Scan dynamodb:DeleteTable", LEDGER),
+        may("kms:DescribeKey kms:GetKeyPolicy kms:GetKeyRotationStatus kms:ListResourceTags", TOPIC_KEY),
+        may_not("kms:DescribeKey kms:GetKeyPolicy", OTHER_KEY),
+        may_not("kms:PutKeyPolicy", TOPIC_KEY),
+        may("sqs:GetQueueAttributes sqs:ListQueueTags", INTAKE),
+        may_not("sqs:ReceiveMessage sqs:SetQueueAttributes", INTAKE),
+        may_not("sqs:GetQueueAttributes", arn("sqs", "somebody-elses")),
+        may(
+            "sns:GetDataProtectionPolicy sns:GetTopicAttributes sns:ListSubscriptionsByTopic sns:ListTagsForResource",
+            UPLOAD_TOPIC,
+        ),
+        may("sns:GetSubscriptionAttributes", f"{UPLOAD_TOPIC}:{KEY_ID}"),
+        may_not("sns:GetTopicAttributes", arn("sns", "somebody-elses")),
+        may("logs:DescribeMetricFilters logs:GetDataProtectionPolicy logs:ListTagsForResource", LOG_GROUP),
+        may_not("logs:DescribeMetricFilters", PIPELINE.arn("BuildLog")),
+        may_not("logs:GetLogEvents logs:FilterLogEvents", LOG_GROUP),
+        may(
+            "iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListRolePolicies",
+            STACKS["iam"].arn("ProcessRole"),
+        ),
+        may_not("iam:GetRole", role("Administrator")),
+        may_not("iam:PutRolePolicy iam:PassRole sts:AssumeRole", STACKS["iam"].arn("ProcessRole")),
+        may(
+            "lambda:GetAlias lambda:GetFunction lambda:GetFunctionCodeSigningConfig lambda:GetFunctionConfiguration "
+            "lambda:GetFunctionRecursionConfig lambda:GetFunctionScalingConfig lambda:GetProvisionedConcurrencyConfig "
+            "lambda:GetRuntimeManagementConfig",
+            FUNCTION,
+        ),
+        may_not("lambda:GetFunction", arn("lambda", "function:somebody-elses")),
+        may_not("lambda:InvokeFunction lambda:UpdateFunctionCode", FUNCTION),
+        may("lambda:GetEventSourceMapping lambda:ListTags", MAPPING),
+        may_not("lambda:ListTags", FUNCTION),
+        may("scheduler:GetSchedule", SCHEDULE),
+        may_not("scheduler:GetSchedule", arn("scheduler", "schedule/default/other")),
+        may("cloudwatch:DescribeAlarms cloudwatch:ListTagsForResource", CANARY),
+        may_not("cloudwatch:DescribeAlarms", arn("cloudwatch", "alarm:somebody-elses")),
+        may("codedeploy:GetApplication codedeploy:ListTagsForResource", arn("codedeploy", f"application:{RELEASES}")),
+        may("codedeploy:GetDeployment codedeploy:GetDeploymentGroup codedeploy:ListDeployments", RELEASE),
+        may_not("codedeploy:GetApplication", arn("codedeploy", "application:somebody-elses")),
+        may_not("codedeploy:CreateDeployment", RELEASE),
+        may("sns:Publish", ALERT_TOPIC),
+        may_not("sns:Publish", UPLOAD_TOPIC),
+        may("kms:GenerateDataKey kms:Decrypt", TOPIC_KEY),
+        may_not("kms:GenerateDataKey kms:Decrypt", OTHER_KEY),
+        may("logs:CreateLogStream logs:PutLogEvents", DRIFT_LOG),
+        may_not("logs:CreateLogStream logs:PutLogEvents", PROCESS_LOG),
+    ],
+    ("drift", "ScheduleRole"): [
+        may("lambda:InvokeFunction", DRIFT_ALIAS),
+        may_not("lambda:InvokeFunction", DRIFT),
+        may_not("lambda:InvokeFunction", SWEEP_ALIAS),
+        may_not("lambda:UpdateFunctionCode", DRIFT),
+    ],
+    ("teardown", "Role"): [
+        may("logs:CreateLogStream logs:PutLogEvents", TEARDOWN_LOG),
+        may_not("logs:CreateLogStream logs:PutLogEvents", BUILD_LOG),
+        may("codeconnections:GetConnection codeconnections:GetConnectionToken", CONNECTION),
+        may_not("codeconnections:GetConnectionToken", arn("codeconnections", "connection/somebody-elses")),
+        may_not("codeconnections:PassConnection codeconnections:DeleteConnection", CONNECTION),
+        may("cloudformation:DeleteStack cloudformation:DescribeStacks", stack("sluice-staging")),
+        may("cloudformation:ListStackResources", stack("sluice-staging")),
+        may("cloudformation:ListStackResources", stack(BUCKETS.name)),
+        *(
+            may_not(
+                "cloudformation:DeleteStack cloudformation:DescribeStacks cloudformation:ListStackResources",
+                stack(name),
+            )
+            for name in ("sluice-production", f"sluice-production-Buckets-{RANDOM}", PIPELINE.name)
+        ),
+        may_not(
+            "cloudformation:UpdateStack cloudformation:CreateChangeSet cloudformation:UpdateTerminationProtection",
+            stack("sluice-staging"),
+        ),
+        may("s3:DeleteBucket s3:ListBucketMultipartUploads s3:ListBucketVersions", UPLOADS),
+        may("s3:AbortMultipartUpload s3:DeleteObjectVersion", f"{UPLOADS}/people/staff.csv"),
+        may_not("s3:GetObject s3:GetObjectVersion s3:PutObject", f"{UPLOADS}/people/staff.csv"),
+        *(
+            may_not("s3:DeleteBucket s3:ListBucketVersions s3:DeleteObjectVersion s3:AbortMultipartUpload", resource)
+            for bucket in (ARTIFACTS, f"arn:aws:s3:::sluice-production-buckets-{RANDOM.lower()}")
+            for resource in (bucket, f"{bucket}/x")
+        ),
+        may("dynamodb:DeleteTable dynamodb:DescribeTable", LEDGER),
+        may_not("dynamodb:DeleteTable", arn("dynamodb", f"table/sluice-production-Ledger-{RANDOM}")),
+        may_not("dynamodb:Scan dynamodb:UpdateTable", LEDGER),
+        may_not(
+            "iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
+        ),
+    ],
+    ("teardown", "ScheduleRole"): [
+        may("codebuild:StartBuild", STACKS["teardown"].arn("Teardown")),
+        may_not("codebuild:StartBuild", arn("codebuild", "project/somebody-elses")),
+        may_not("codebuild:UpdateProject codebuild:StopBuild", STACKS["teardown"].arn("Teardown")),
+    ],
+    ("iam", "ReleaseRole"): [
+        may("lambda:GetAlias lambda:UpdateAlias", FUNCTION),
+        may("lambda:GetProvisionedConcurrencyConfig", ALIAS),
+        may_not("lambda:UpdateAlias", arn("lambda", "function:somebody-elses")),
+        may_not("lambda:UpdateFunctionCode lambda:InvokeFunction lambda:DeleteAlias", FUNCTION),
+        may("cloudwatch:DescribeAlarms", CANARY),
+        may_not("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{REGION}:999999999999:alarm:x"),
+        may_not("cloudwatch:PutMetricAlarm cloudwatch:DisableAlarmActions cloudwatch:DeleteAlarms", CANARY),
+    ],
     ("sweep", "ScheduleRole"): [
         may("lambda:InvokeFunction", SWEEP_ALIAS),
         may_not("lambda:InvokeFunction", SWEEP),
@@ -116,26 +308,27 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("s3:GetObject s3:GetObjectVersion s3:PutObject", f"{UPLOADS}/prices/LSE/ABC.csv"),
         may("codeconnections:UseConnection codestar-connections:UseConnection", CONNECTION),
         may_not("codeconnections:UseConnection", arn("codeconnections", "connection/somebody-elses")),
-        may("codebuild:StartBuild codebuild:BatchGetBuilds", PIPELINE.arn("Build")),
+        *(
+            may("codebuild:StartBuild codebuild:BatchGetBuilds", PIPELINE.arn(project))
+            for project in ("Build", "Plan", "Smoke")
+        ),
         may_not("codebuild:StartBuild codebuild:BatchGetBuilds", arn("codebuild", "project/somebody-elses")),
         may(
-            "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet "
-            "cloudformation:ExecuteChangeSet cloudformation:DescribeStacks cloudformation:DescribeStackEvents "
-            "cloudformation:TagResource cloudformation:UntagResource",
+            "cloudformation:DescribeChangeSet cloudformation:ExecuteChangeSet cloudformation:DescribeStacks "
+            "cloudformation:DescribeStackEvents",
             stack("sluice-staging"),
         ),
-        may_not("cloudformation:CreateChangeSet cloudformation:ExecuteChangeSet", stack("sluice-production")),
-        may_not("cloudformation:CreateChangeSet cloudformation:ExecuteChangeSet", stack(PIPELINE.name)),
+        may_not("cloudformation:ExecuteChangeSet", stack("sluice-production")),
+        may_not("cloudformation:ExecuteChangeSet", stack(PIPELINE.name)),
+        # It executes what was planned, and plans nothing itself.
         may_not(
-            "cloudformation:UpdateStack cloudformation:DeleteStack cloudformation:SetStackPolicy "
-            "cloudformation:UpdateTerminationProtection",
+            "cloudformation:CreateChangeSet cloudformation:UpdateStack cloudformation:DeleteStack "
+            "cloudformation:SetStackPolicy cloudformation:UpdateTerminationProtection",
             stack("sluice-staging"),
         ),
-        may(
+        may_not(
             "iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
         ),
-        may_not("iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
-        may_not("iam:PassRole", role("somebody-elses"), {"iam:PassedToService": "cloudformation.amazonaws.com"}),
         may_not("iam:PutRolePolicy iam:AttachRolePolicy", PIPELINE.arn("PipelineRole")),
     ],
     ("pipeline", "BuildRole"): [
@@ -159,8 +352,62 @@ TABLE: dict[tuple[str, str], list[Row]] = {
             "iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
         ),
     ],
+    ("pipeline", "PlanRole"): [
+        *BUILDS,
+        may("s3:GetObject s3:GetObjectVersion", f"{RUN}/Source/a1B2c3D"),
+        may("s3:GetObject s3:GetObjectVersion", f"{RUN}/Build/a1B2c3D"),
+        may("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
+        may("s3:PutObject", f"{ARTIFACTS}/plans/plan-1.md"),
+        may_not("s3:PutObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
+        may_not("s3:PutObject s3:GetObject s3:GetObjectVersion", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
+        *PLANNING,
+        may_not(
+            "cloudformation:ExecuteChangeSet cloudformation:UpdateStack cloudformation:DeleteStack",
+            stack("sluice-staging"),
+        ),
+        may("s3:GetObject", f"arn:aws:s3:::{TESTED}/tested/{'ab' * 32}"),
+        may("s3:ListBucket", f"arn:aws:s3:::{TESTED}"),
+        may_not("s3:PutObject", f"arn:aws:s3:::{TESTED}/tested/{'ab' * 32}"),
+        may_not("s3:GetObject", f"arn:aws:s3:::{TESTED}/artifacts/{'ab' * 32}.zip"),
+        may_not("s3:ListBucket", UPLOADS),
+    ],
+    ("pipeline", "SmokeRole"): [
+        *BUILDS,
+        may("s3:GetObject s3:GetObjectVersion", f"{RUN}/Source/a1B2c3D"),
+        may_not("s3:GetObjectVersion", f"{RUN}/Build/a1B2c3D"),
+        may("s3:PutObject s3:GetObject s3:DeleteObjectVersion", f"{UPLOADS}/smoke/x.csv"),
+        may_not("s3:PutObject s3:GetObject s3:DeleteObjectVersion", f"{UPLOADS}/prices/LSE/ABC.csv"),
+        may_not("s3:PutObject s3:GetObject s3:DeleteObjectVersion", "arn:aws:s3:::somebody-elses/smoke/x.csv"),
+        may("s3:ListBucketVersions", UPLOADS, {"s3:prefix": "smoke/x.csv"}),
+        may_not("s3:ListBucketVersions", UPLOADS, {"s3:prefix": "prices/"}),
+        may_not("s3:ListBucketVersions", ARTIFACTS, {"s3:prefix": "smoke/x.csv"}),
+        may("dynamodb:GetItem dynamodb:DeleteItem", LEDGER, {"dynamodb:LeadingKeys": "bucket/smoke/x.csv"}),
+        may_not("dynamodb:GetItem dynamodb:DeleteItem", LEDGER, {"dynamodb:LeadingKeys": "bucket/people/x.csv"}),
+        may_not("dynamodb:DeleteItem", arn("dynamodb", "table/x"), {"dynamodb:LeadingKeys": "b/smoke/x"}),
+        may_not("dynamodb:UpdateItem dynamodb:Scan", LEDGER, {"dynamodb:LeadingKeys": "bucket/smoke/x.csv"}),
+        may("sns:Subscribe", UPLOAD_TOPIC),
+        may("sns:Unsubscribe", f"{UPLOAD_TOPIC}:{KEY_ID}"),
+        may_not("sns:Subscribe sns:Unsubscribe", arn("sns", "somebody-elses")),
+        may_not("sns:Publish", UPLOAD_TOPIC),
+        may(
+            "sqs:CreateQueue sqs:DeleteQueue sqs:DeleteMessage sqs:ReceiveMessage", arn("sqs", "smoke-sluice-staging-x")
+        ),
+        may_not("sqs:DeleteQueue sqs:DeleteMessage sqs:ReceiveMessage", INTAKE),
+        may("s3:PutObject s3:GetObject", f"{ARTIFACTS}/good/sluice-staging.json"),
+        may("s3:PutObject", f"{ARTIFACTS}/tested/{'ab' * 32}"),
+        may("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
+        may_not("s3:PutObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
+        may_not("s3:PutObject s3:GetObject", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
+        may("s3:ListBucket", ARTIFACTS),
+        may_not("s3:ListBucket", UPLOADS),
+        *PLANNING,
+        may("cloudformation:ExecuteChangeSet", stack("sluice-staging")),
+        may_not("cloudformation:UpdateStack cloudformation:DeleteStack", stack("sluice-staging")),
+    ],
     ("pipeline", "CloudFormationRole"): [
         may(
+            "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet "
+            "cloudformation:ExecuteChangeSet "
             "cloudformation:CreateStack cloudformation:UpdateStack cloudformation:DeleteStack "
             "cloudformation:DescribeStacks cloudformation:GetStackPolicy cloudformation:GetTemplate "
             "cloudformation:TagResource cloudformation:UntagResource",
@@ -171,6 +418,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("cloudformation:UpdateStack cloudformation:DeleteStack", stack(f"sluice-production-Buckets-{RANDOM}")),
         may("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
         may("s3:GetObject", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
+        may("s3:GetObject", f"{ARTIFACTS}/pull-requests/{'ab' * 32}.yaml"),
         may_not("s3:GetObject", f"{RUN}/Source/a1B2c3D"),
         may_not("s3:PutObject s3:DeleteObject", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
         may(
@@ -232,8 +480,9 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("dynamodb:PutItem dynamodb:UpdateItem dynamodb:Scan dynamodb:PutResourcePolicy", LEDGER),
         may_not("dynamodb:DeleteTable", arn("dynamodb", "table/somebody-elses")),
         may(
-            "logs:CreateLogGroup logs:DeleteLogGroup logs:GetDataProtectionPolicy logs:ListTagsForResource "
-            "logs:PutRetentionPolicy logs:TagResource logs:UntagResource",
+            "logs:CreateLogGroup logs:DeleteLogGroup logs:DeleteMetricFilter logs:DescribeMetricFilters "
+            "logs:GetDataProtectionPolicy logs:ListTagsForResource logs:PutMetricFilter logs:PutRetentionPolicy "
+            "logs:TagResource logs:UntagResource",
             STACKS["logs"].arn("Process"),
         ),
         may_not("logs:DeleteLogGroup logs:PutRetentionPolicy", PIPELINE.arn("BuildLog")),
@@ -248,12 +497,13 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         # It cannot give itself, nor the other roles of the pipeline, anything more.
         *(
             may_not("iam:PutRolePolicy iam:UpdateAssumeRolePolicy iam:DeleteRole", PIPELINE.arn(logical))
-            for logical in ("CloudFormationRole", "PipelineRole", "BuildRole")
+            for logical in ("CloudFormationRole", "PipelineRole", "BuildRole", "PlanRole", "SmokeRole")
         ),
         may_not("iam:AttachRolePolicy iam:DeleteRolePermissionsBoundary", STACKS["iam"].arn("ProcessRole")),
         may_not("iam:CreateUser iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/sluice-staging-x"),
         may("iam:PassRole", STACKS["iam"].arn("ProcessRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
         may("iam:PassRole", STACKS["sweep"].arn("ScheduleRole"), {"iam:PassedToService": "scheduler.amazonaws.com"}),
+        may("iam:PassRole", STACKS["iam"].arn("ReleaseRole"), {"iam:PassedToService": "codedeploy.amazonaws.com"}),
         may_not("iam:PassRole", STACKS["iam"].arn("ProcessRole"), {"iam:PassedToService": "ec2.amazonaws.com"}),
         may_not("iam:PassRole", role("Administrator"), {"iam:PassedToService": "lambda.amazonaws.com"}),
         may(
@@ -290,6 +540,24 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may("lambda:ListTags lambda:TagResource lambda:UntagResource", MAPPING),
         may_not("lambda:TagResource lambda:UntagResource", arn("lambda", "function:somebody-elses")),
         may(
+            "codedeploy:CreateApplication codedeploy:DeleteApplication codedeploy:GetApplication "
+            "codedeploy:GetApplicationRevision codedeploy:ListTagsForResource codedeploy:RegisterApplicationRevision "
+            "codedeploy:TagResource codedeploy:UntagResource",
+            arn("codedeploy", f"application:{RELEASES}"),
+        ),
+        may(
+            "codedeploy:CreateDeployment codedeploy:CreateDeploymentGroup codedeploy:DeleteDeploymentGroup "
+            "codedeploy:GetDeployment codedeploy:GetDeploymentGroup codedeploy:ListDeployments "
+            "codedeploy:UpdateDeploymentGroup",
+            RELEASE,
+        ),
+        may("codedeploy:GetDeploymentConfig", arn("codedeploy", "deploymentconfig:CodeDeployDefault.LambdaAllAtOnce")),
+        may("codedeploy:StopDeployment", "*"),
+        may_not("codedeploy:DeleteApplication", arn("codedeploy", "application:somebody-elses")),
+        may_not("codedeploy:CreateDeployment", arn("codedeploy", "deploymentgroup:somebody-elses/x")),
+        may_not("codedeploy:GetDeploymentConfig", arn("codedeploy", "deploymentconfig:somebody-elses")),
+        may_not("codedeploy:ContinueDeployment", RELEASE),
+        may(
             "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:GetSchedule scheduler:UpdateSchedule", SCHEDULE
         ),
         may_not("scheduler:DeleteSchedule scheduler:UpdateSchedule", arn("scheduler", "schedule/default/other")),
@@ -303,5 +571,60 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not(
             "cloudwatch:DisableAlarmActions", arn("cloudwatch", f"alarm:{STACKS['monitoring'].ref('DeadLetters')}")
         ),
+    ],
+    ("github-oidc", "Planner"): [
+        may("s3:PutObject s3:GetObject", f"{ARTIFACTS}/pull-requests/{'ab' * 32}.yaml"),
+        may("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
+        may_not("s3:GetObject", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
+        # Nothing that is deployed, tested or approved, nor what CodePipeline hands over.
+        *(
+            may_not("s3:PutObject s3:DeleteObject s3:DeleteObjectVersion", f"{ARTIFACTS}/{key}")
+            for key in ("templates/x.yaml", "artifacts/x.zip", "releases/x.json", "plans/x.md", "tested/x", "x")
+        ),
+        may_not("s3:PutObject", f"{RUN}/Source/a1B2c3D"),
+        may_not("s3:DeleteObject s3:PutObjectAcl", f"{ARTIFACTS}/pull-requests/{'ab' * 32}.yaml"),
+        may_not("s3:PutObject s3:GetObject", "arn:aws:s3:::somebody-elses/pull-requests/x.yaml"),
+        may_not("s3:PutObject s3:GetObject s3:GetObjectVersion", f"{UPLOADS}/pull-requests/ABC.csv"),
+        *(
+            may("cloudformation:CreateChangeSet cloudformation:DeleteChangeSet", stack(name), named)
+            for name in ("sluice-staging", BUCKETS.name)
+            for named in (LOOK, LOOK_ARN)
+        ),
+        *(
+            may_not("cloudformation:CreateChangeSet cloudformation:DeleteChangeSet", stack(name), named)
+            for name in ("sluice-staging", BUCKETS.name)
+            for named in (PLAN, PLAN_ARN)
+        ),
+        may(
+            "cloudformation:DescribeChangeSet cloudformation:DescribeStacks cloudformation:GetTemplate "
+            "cloudformation:TagResource cloudformation:UntagResource",
+            stack("sluice-staging"),
+        ),
+        may("cloudformation:DescribeChangeSet cloudformation:ListStackResources", stack(BUCKETS.name)),
+        *(
+            may_not(
+                "cloudformation:ExecuteChangeSet cloudformation:CreateStack cloudformation:UpdateStack "
+                "cloudformation:DeleteStack cloudformation:SetStackPolicy cloudformation:UpdateTerminationProtection "
+                "cloudformation:ContinueUpdateRollback cloudformation:RollbackStack",
+                stack(name),
+                LOOK,
+            )
+            for name in ("sluice-staging", BUCKETS.name, "sluice-production", PIPELINE.name)
+        ),
+        *(
+            may_not("cloudformation:CreateChangeSet cloudformation:DescribeChangeSet", stack(name), LOOK)
+            for name in ("sluice-production", f"sluice-production-Buckets-{RANDOM}", PIPELINE.name, "sluice-github")
+        ),
+        may(
+            "iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
+        ),
+        may_not("iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
+        *(
+            may_not("iam:PassRole", other, {"iam:PassedToService": "cloudformation.amazonaws.com"})
+            for other in (PIPELINE.arn("PipelineRole"), STACKS["iam"].arn("ProcessRole"), role("Administrator"))
+        ),
+        may_not("sts:AssumeRole iam:PutRolePolicy", PIPELINE.arn("CloudFormationRole")),
+        may_not("iam:PutRolePolicy iam:UpdateAssumeRolePolicy", STACKS["github-oidc"].arn("Planner")),
+        may_not("lambda:UpdateFunctionCode lambda:InvokeFunction", FUNCTION),
     ],
 }

@@ -125,10 +125,14 @@ def test_topics_are_encrypted_with_a_rotated_key_of_ours() -> None:
     assert notifications.properties("Key")["EnableKeyRotation"] is True
     for topic in ("UploadTopic", "AlertTopic"):
         assert notifications.properties(topic)["KmsMasterKeyId"] == notifications.arn("Key")
+    pipeline = deployment()["pipeline"]
+    assert pipeline.properties("AlertKey")["EnableKeyRotation"] is True
+    assert pipeline.properties("AlertTopic")["KmsMasterKeyId"] == pipeline.arn("AlertKey")
 
 
-def test_mail_subscriptions_are_optional() -> None:
-    assert not [one for one in deployment()["notifications"].resources.values() if "Subscription" in one["Type"]]
+@pytest.mark.parametrize("name", ["notifications", "pipeline"])
+def test_mail_subscriptions_are_optional(name: str) -> None:
+    assert not [one for one in deployment()[name].resources.values() if "Subscription" in one["Type"]]
 
 
 def test_mail_tells_of_alarms_and_of_uploads_that_did_not_fully_succeed() -> None:
@@ -147,7 +151,9 @@ def test_every_log_group_has_a_retention() -> None:
     assert {(name, logical) for name, logical, _ in groups} == {
         ("logs", "Process"),
         ("logs", "Sweep"),
+        ("logs", "Drift"),
         ("pipeline", "BuildLog"),
+        ("teardown", "Log"),
     }
     assert all(group["Properties"]["RetentionInDays"] == 90 for _, _, group in groups)
 
@@ -166,6 +172,7 @@ DELETION = {
     # An earlier version stays, to go back to; one that a failed update leaves would be in the way of the next attempt.
     ("lambda", "ProcessVersion"): ("Delete", "Retain"),
     ("lambda", "SweepVersion"): ("Delete", "Retain"),
+    ("lambda", "DriftVersion"): ("Delete", "Retain"),
 }
 
 

@@ -13,7 +13,7 @@ FUNCTIONS = [(name, logical) for name, logical, _ in resources("AWS::Lambda::Fun
 LAMBDA = load("lambda")
 
 
-each_function = pytest.mark.parametrize("logical", ["Process", "Sweep"])
+each_function = pytest.mark.parametrize("logical", ["Process", "Sweep", "Drift"])
 
 
 def function(logical: str) -> dict:
@@ -21,7 +21,7 @@ def function(logical: str) -> dict:
 
 
 def test_there_are_the_functions_that_these_tests_are_for() -> None:
-    assert FUNCTIONS == [("lambda", "Process"), ("lambda", "Sweep")]
+    assert FUNCTIONS == [("lambda", "Process"), ("lambda", "Sweep"), ("lambda", "Drift")]
 
 
 def source(logical: str) -> str:
@@ -139,6 +139,10 @@ WIRED = {
     "ProcessLogGroup": ("logs", "Process"),
     "SweepRoleArn": ("iam", "SweepRole"),
     "SweepLogGroup": ("logs", "Sweep"),
+    "ReleaseRoleArn": ("iam", "ReleaseRole"),
+    "AlertTopicArn": ("notifications", "AlertTopic"),
+    "DriftRoleArn": ("iam", "DriftRole"),
+    "DriftLogGroup": ("logs", "Drift"),
 }
 
 
@@ -181,7 +185,98 @@ def test_the_sweep_starts_every_hour_and_itself() -> None:
     assert "RecursiveLoop" not in function("Process")
 
 
-ALARMS = [logical for _, logical, _ in resources("AWS::CloudWatch::Alarm")]
+def test_drift_is_looked_for_every_week() -> None:
+    stacks = deployment()
+    schedule = stacks["drift"].properties("Schedule")
+    assert schedule["ScheduleExpression"] == "cron(0 6 ? * MON *)"
+    assert schedule["Target"]["Arn"] == stacks["lambda"].ref("DriftAlias")
+    assert json.loads(schedule["Target"]["Input"]) == {"stack": stacks["root"].name}
+    assert schedule["Target"]["RoleArn"] == stacks["drift"].arn("ScheduleRole")
+    variables = function("Drift")["Environment"]["Variables"]
+    assert variables["TOPIC_ARN"] == stacks["notifications"].ref("AlertTopic")
+
+
+@pytest.mark.parametrize(
+    ("environment", "shift"), [("staging", "LambdaAllAtOnce"), ("production", "LambdaCanary10Percent5Minutes")]
+)
+def test_a_release_shifts_the_alias_by_codedeploy(environment: str, shift: str) -> None:
+    stacks = deployment(environment)
+    functions = stacks["lambda"]
+    policy = LAMBDA["Resources"]["ProcessAlias"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+    assert policy == {"ApplicationName": {"Ref": "Releases"}, "DeploymentGroupName": {"Ref": "ProcessRelease"}}
+    assert functions.properties("Releases") == {"ComputePlatform": "Lambda"}
+    release = functions.properties("ProcessRelease")
+    assert release["ApplicationName"] == functions.ref("Releases")
+    assert release["DeploymentConfigName"] == f"CodeDeployDefault.{shift}"
+    # The only style that Lambda has: https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_DeploymentStyle.html
+    assert release["DeploymentStyle"] == {
+        "DeploymentType": "BLUE_GREEN",
+        "DeploymentOption": "WITH_TRAFFIC_CONTROL",
+    }
+    assert release["ServiceRoleArn"] == stacks["iam"].arn("ReleaseRole")
+
+
+def test_a_release_goes_back_on_an_alarm() -> None:
+    functions = deployment()["lambda"]
+    release = functions.properties("ProcessRelease")
+    alarms = [{"Name": functions.ref(logical)} for logical in CANARY_ALARMS]
+    assert release["AlarmConfiguration"] == {"Enabled": True, "Alarms": alarms}
+    assert release["AutoRollbackConfiguration"] == {
+        "Enabled": True,
+        "Events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"],
+    }
+
+
+def test_the_alarms_of_a_release_watch_the_new_version_only() -> None:
+    functions = deployment()["lambda"]
+    version = LAMBDA["Resources"]["ProcessAlias"]["Properties"]["FunctionVersion"]
+    dimensions = {
+        "NewVersionCrashes": [
+            {"Name": "FunctionName", "Value": functions.ref("Process")},
+            {"Name": "Resource", "Value": f"{functions.ref('Process')}:live"},
+            {"Name": "ExecutedVersion", "Value": "1"},
+        ],
+        "NewVersionErrors": [
+            {"Name": "FunctionName", "Value": functions.ref("Process")},
+            {"Name": "Version", "Value": "1"},
+        ],
+    }
+    for logical in CANARY_ALARMS:
+        alarm = functions.properties(logical)
+        assert alarm["Dimensions"] == dimensions[logical]
+        assert LAMBDA["Resources"][logical]["Properties"]["Dimensions"][-1]["Value"] == version
+        assert (alarm["Statistic"], alarm["Period"], alarm["EvaluationPeriods"]) == ("Sum", 60, 1)
+        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+        assert alarm["TreatMissingData"] == "notBreaching"
+        # A failed release is told of by the pipeline; later errors, by the alarms below where retrying does not help.
+        assert not alarm.keys() & {"AlarmActions", "OKActions"}
+
+
+def test_what_the_function_logs_as_an_error_counts_against_its_version() -> None:
+    stacks = deployment()
+    counted, alarm = stacks["logs"].properties("ProcessErrors"), stacks["lambda"].properties("NewVersionErrors")
+    assert counted["LogGroupName"] == stacks["logs"].ref("Process")
+    [metric] = counted["MetricTransformations"]
+    assert (metric["MetricNamespace"], metric["MetricName"]) == (alarm["Namespace"], alarm["MetricName"])
+    assert [one["Key"] for one in metric["Dimensions"]] == [one["Name"] for one in alarm["Dimensions"]]
+    assert [one["Value"] for one in metric["Dimensions"]] == ["$.function_name", "$.function_version"]
+    # Every LogLevel has it.
+    assert '$.level = "ERROR"' in counted["FilterPattern"]
+    assert "function_version=context.function_version" in source("Process")
+
+
+def test_nothing_but_functions_and_what_releases_them_changes_with_the_commits_tag() -> None:
+    kinds = {resource["Type"] for resource in LAMBDA["Resources"].values()}
+    released = {"AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup", "AWS::CloudWatch::Alarm"}
+    assert {kind for kind in kinds if not kind.startswith("AWS::Lambda::")} == released
+
+
+CANARY_ALARMS = ["NewVersionCrashes", "NewVersionErrors"]
+ALARMS = [logical for name, logical, _ in resources("AWS::CloudWatch::Alarm") if name == "monitoring"]
+
+
+def test_there_are_the_alarms_that_these_tests_are_for() -> None:
+    assert sorted(ALARMS + CANARY_ALARMS) == sorted(logical for _, logical, _ in resources("AWS::CloudWatch::Alarm"))
 
 
 @pytest.mark.parametrize("logical", ALARMS)
@@ -210,12 +305,13 @@ def test_the_alarms_watch_the_queues(logical: str, queue: str, metric: str, thre
     assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": name}]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", threshold)
     assert name in alarm["AlarmDescription"]
-    assert sorted(ALARMS) == ["Backlog", "DeadLetters", "SweepErrors"], json.dumps(ALARMS)
+    assert sorted(ALARMS) == ["Backlog", "DeadLetters", "DriftErrors", "SweepErrors"], json.dumps(ALARMS)
 
 
-def test_an_alarm_watches_the_sweep() -> None:
+@pytest.mark.parametrize("logical", ["Sweep", "Drift"])
+def test_an_alarm_watches_what_runs_on_a_schedule(logical: str) -> None:
     stacks = deployment()
-    alarm, name = stacks["monitoring"].properties("SweepErrors"), stacks["lambda"].ref("Sweep")
+    alarm, name = stacks["monitoring"].properties(f"{logical}Errors"), stacks["lambda"].ref(logical)
     assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Errors", "Sum")
     assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": name}]
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 from cfnlint.data import AdditionalSpecs
 from cfnlint.helpers import load_resource
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from templates.cfn import Stack, deployment
+from templates.cfn import REGION, Stack, deployment, resources
 from templates.decisions import Row, allows
 from templates.roles import STACKS, TABLE
 
@@ -110,6 +111,8 @@ def test_everything_that_narrows_has_a_line_that_it_refuses(role_of: tuple[str, 
 EVERY_RESOURCE = {
     "CloudFormationRole.MakeTaggedKeys": "the key does not exist yet; a tag is demanded instead",
     "CloudFormationRole.DescribeLogGroups": "these actions know no resources",
+    "DriftRole.DescribeDetectionsAndLogGroups": "these actions know no resources",
+    "CloudFormationRole.StopARelease": "this action knows no resources",
     "CloudFormationRole.MakeEventSourceMappings": "the mapping does not exist yet; its function is demanded instead",
 }
 
@@ -139,5 +142,15 @@ def test_the_actions_on_every_resource_know_no_narrower_one() -> None:
 @each_role
 def test_a_role_keeps_within_the_size_of_inline_policies(role_of: tuple[str, str]) -> None:
     """10,240 characters without spaces: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
-    documents = policies(*role_of, deployment("production"))
+    documents = policies(*role_of, STACKS | deployment("production"))
     assert sum(len(json.dumps(document, separators=(",", ":"))) for document in documents) <= 10_240
+
+
+def test_the_drift_check_may_read_every_type_that_the_templates_use() -> None:
+    """CloudFormation reads with the caller's rights what the types' read handlers ask for."""
+    allowed = {action for action, _ in lines(("iam", "DriftRole"), True)}
+    for name, _, resource in resources():
+        handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, resource["Type"]).schema.get("handlers", {})
+        if name not in ("pipeline", "teardown", "github-oidc") and "read" in handlers:
+            # Nothing of ours is encrypted with a key that it would have to use for reading.
+            assert set(handlers["read"]["permissions"]) - {"kms:Decrypt"} <= allowed, resource["Type"]

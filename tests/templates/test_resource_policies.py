@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from templates.cfn import ACCOUNT, REGION, deployment, resources
+from templates.cfn import ACCOUNT, REGION, deployment, resources, teardown
 from templates.decisions import admits
 
 STACKS = deployment()
+STACKS["teardown"] = teardown(STACKS)
 STRANGER = "999999999999"
 SOMEBODY = f"arn:aws:iam::{ACCOUNT}:user/somebody"
 FOREIGNER = f"arn:aws:iam::{STRANGER}:user/somebody"
@@ -25,7 +26,9 @@ POLICIES = {
     "dead letters": ("queue", "DeadLettersPolicy", STACKS["queue"].arn("DeadLetters")),
     "upload topic": ("notifications", "UploadTopicPolicy", STACKS["notifications"].ref("UploadTopic")),
     "alert topic": ("notifications", "AlertTopicPolicy", STACKS["notifications"].ref("AlertTopic")),
+    "pipeline alert topic": ("pipeline", "AlertTopicPolicy", STACKS["pipeline"].ref("AlertTopic")),
 }
+PIPELINE_KEY_POLICY = STACKS["pipeline"].properties("AlertKey")["KeyPolicy"]
 KEY_POLICY = STACKS["notifications"].properties("Key")["KeyPolicy"]
 
 
@@ -102,16 +105,32 @@ def test_the_key_serves_alarms_and_events_on_their_way_to_our_topics() -> None:
         assert admits(KEY_POLICY, *asked) == "ImplicitDeny"
 
 
-def test_the_key_leaves_the_rest_to_iam() -> None:
+def test_only_events_may_publish_of_the_pipeline_and_use_its_key() -> None:
+    topic, context = STACKS["pipeline"].ref("AlertTopic"), "kms:EncryptionContext:aws:sns:topicArn"
+    assert admits(document("pipeline alert topic"), "events.amazonaws.com", "sns:Publish", topic, {}) == "Allow"
+    key = STACKS["pipeline"].arn("AlertKey")
+    for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+        asked = ("events.amazonaws.com", action, key)
+        assert admits(PIPELINE_KEY_POLICY, *asked, {context: topic}) == "Allow"
+        for elsewhere in (STACKS["notifications"].ref("AlertTopic"), f"arn:aws:sns:{REGION}:{ACCOUNT}:somebody-elses"):
+            assert admits(PIPELINE_KEY_POLICY, *asked, {context: elsewhere}) == "ImplicitDeny"
+        assert admits(PIPELINE_KEY_POLICY, *asked, {}) == "ImplicitDeny"
+    for service in ("cloudwatch", "s3", "codepipeline"):
+        asked = (f"{service}.amazonaws.com", "sns:Publish", topic, OURS)
+        assert admits(document("pipeline alert topic"), *asked) == "ImplicitDeny"
+
+
+@pytest.mark.parametrize("policy", [KEY_POLICY, PIPELINE_KEY_POLICY])
+def test_a_key_leaves_the_rest_to_iam(policy: dict) -> None:
     """Or nobody could administer it, and the publishing role's own rights on it would not count."""
-    [statement] = [one for one in KEY_POLICY["Statement"] if "AWS" in one["Principal"]]
+    [statement] = [one for one in policy["Statement"] if "AWS" in one["Principal"]]
     assert statement["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     assert (statement["Action"], statement["Resource"]) == ("kms:*", "*")
 
 
 def test_nobody_is_let_in_for_everything() -> None:
     broad = set()
-    documents = [document(which) for which in POLICIES] + [KEY_POLICY]
+    documents = [document(which) for which in POLICIES] + [KEY_POLICY, PIPELINE_KEY_POLICY]
     for statement in (one for policy in documents for one in policy["Statement"] if one["Effect"] == "Allow"):
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         broad |= {(action, *statement["Principal"]) for action in actions if "*" in action}
@@ -124,6 +143,8 @@ UNCONDITIONAL = {
     ("notifications", "AlertTopicPolicy", "events.amazonaws.com"): (
         "conditions are not supported: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html"
     ),
+    ("pipeline", "AlertTopicPolicy", "events.amazonaws.com"): "likewise",
+    ("pipeline", "AlertKey", "events.amazonaws.com"): "likewise, as for the key below",
     ("notifications", "Key", "events.amazonaws.com"): (
         "source conditions are not supported: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html"
     ),
@@ -158,9 +179,14 @@ def test_a_role_is_assumed_by_its_service_only() -> None:
     assert assumed == {
         "ProcessRole": "lambda.amazonaws.com",
         "SweepRole": "lambda.amazonaws.com",
+        "DriftRole": "lambda.amazonaws.com",
         "ScheduleRole": "scheduler.amazonaws.com",
+        "ReleaseRole": "codedeploy.amazonaws.com",
         "PipelineRole": "codepipeline.amazonaws.com",
         "BuildRole": "codebuild.amazonaws.com",
+        "Role": "codebuild.amazonaws.com",
+        "PlanRole": "codebuild.amazonaws.com",
+        "SmokeRole": "codebuild.amazonaws.com",
         "CloudFormationRole": "cloudformation.amazonaws.com",
     }
     for stack in STACKS.values():

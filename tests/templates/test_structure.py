@@ -6,7 +6,7 @@ import re
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from templates.cfn import FILES, KEY_ID, RANDOM, ROOT, deployment, load, resources
+from templates.cfn import FILES, KEY_ID, RANDOM, ROOT, deployment, github, load, resources, teardown
 
 SECTIONS = ["AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Conditions", "Resources", "Outputs"]
 ENVIRONMENTS = ["staging", "production"]
@@ -81,7 +81,9 @@ def test_the_root_template_only_wires() -> None:
     children = load("root")["Resources"]
     assert {child["Type"] for child in children.values()} == {"AWS::CloudFormation::Stack"}
     assert {child["Properties"]["TemplateURL"] for child in children.values()} == {
-        path.name for path in (ROOT / "templates").glob("*.yaml") if path.name != "root.yaml"
+        path.name
+        for path in (ROOT / "templates").glob("*.yaml")
+        if path.stem not in ("root", "teardown", "github-oidc")
     }
 
 
@@ -105,6 +107,8 @@ def test_the_commit_reaches_the_functions_only_and_as_a_tag() -> None:
 def test_the_wiring_resolves(environment: str, email: str, connection: str) -> None:
     """Every value that is passed on matches its parameter's pattern, there is no cycle, and nothing is left open."""
     stacks = deployment(environment, email, connection)
+    stacks["teardown"] = teardown()
+    stacks["github-oidc"] = github(stacks=stacks)
     assert set(stacks) == set(FILES)
     for stack in stacks.values():
         text = json.dumps([stack.outputs, *(stack.properties(logical) for logical in stack.resources)])
@@ -119,13 +123,14 @@ def test_staging_and_production_fit_into_one_account_and_region() -> None:
 
     # Random ids in real life, each of them.
     same = {name for name in names("staging") & names("production") if not name.endswith(KEY_ID)}
-    assert same == {f"Build-{RANDOM}"}
+    assert same == {f"{project}-{RANDOM}" for project in ("Build", "Plan", "Smoke")}
 
 
 # A physical name hinders replacement, and a second deployment in the same account.
 NAMED = {
     ("lambda", "ProcessAlias", "Name"): "an alias is known by its name, within its function",
     ("lambda", "SweepAlias", "Name"): "likewise",
+    ("lambda", "DriftAlias", "Name"): "likewise",
     ("pipeline", "Connection", "ConnectionName"): "the type requires it; it carries the environment",
 }
 

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sluice.clients import make_client
 from sluice.datasets import Catalogue
-from sluice.errors import Retry
+from sluice.errors import FailedAttempt, Retry
 from sluice.events import TEST_EVENT, UnreadableMessageError, parse_message
 from sluice.intake import Intake, retry_delay
 from sluice.invocation import Invocation
@@ -43,6 +43,8 @@ intake = Intake(
 @logger.inject_lambda_context
 def handler(event: dict, context: LambdaContext) -> dict:
     """Processes a batch; a message that fails comes back alone."""
+    # A release is judged by the errors of its version (templates/lambda.yaml).
+    logger.append_keys(function_version=context.function_version)
     # Lambda's runtime gives the memory as text, whatever the type says.
     invocation = Invocation(lambda: context.get_remaining_time_in_millis() / 1000, int(context.memory_limit_in_mb))
     # What had to come back for lack of time goes first, or it would lack it again.
@@ -75,7 +77,8 @@ def _accept(upload: Upload, record: dict, invocation: Invocation) -> Retry | Non
         else:
             _log(intake.accept(upload, receives=receives, sent=sent, invocation=invocation))
     except Retry as retry:
-        logger.warning("message comes back", reason=str(retry), delay=retry.delay)
+        log = logger.error if isinstance(retry, FailedAttempt) else logger.warning
+        log("message comes back", reason=str(retry), delay=retry.delay)
         return retry
     except Exception as error:
         logger.exception("the upload could not be accounted for")

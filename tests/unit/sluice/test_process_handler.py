@@ -20,6 +20,7 @@ CLEAN = {"prices/LSE/ABC.csv": PRICES, "people/staff.csv": b"id,email\n1,ann@exa
 
 class Context:
     function_name = "process"
+    function_version = "7"
     memory_limit_in_mb = "1024"
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:process"
     aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
@@ -184,6 +185,20 @@ def test_logs_name_the_upload_and_never_its_rows(aws, process, log):
     [concluded] = [line for line in lines if line["message"] == "upload concluded"]
     assert (concluded["key"], concluded["state"], concluded["rows_rejected"]) == ("people/staff.csv", "PARTIAL", 1)
     assert "example.org" not in json.dumps(lines)
+
+
+def test_a_failed_attempt_is_an_error_of_the_version_and_a_wait_is_none(aws, process, log, monkeypatch):
+    """CodeDeploy rolls a version back that logs errors (templates/lambda.yaml)."""
+    waits, fails = (aws.upload(f"prices/LSE/{name}.csv", PRICES) for name in ("waits", "fails"))
+    aws.ledger.claim(waits, lease=1e9, max_tries=3, sent=0)
+    monkeypatch.setitem(sys.modules["sluice.processors"].PROCESSORS, "forecast", SimpleNamespace())
+
+    assert process(notification(waits), notification(fails)) == {0: 10, 1: 10}
+
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    levels = {line["key"]: line["level"] for line in lines if line["message"] == "message comes back"}
+    assert levels == {"prices/LSE/waits.csv": "WARNING", "prices/LSE/fails.csv": "ERROR"}
+    assert {line["function_version"] for line in lines} == {"7"}
 
 
 def test_a_message_of_two_records_loses_none_when_one_must_come_back(aws, process):
