@@ -43,7 +43,7 @@ class Scale:
 
 
 FULL = Scale({"prices": 8_000_000, "people": 2_000_000, "sensors": 2_000_000}, 5, 11, (1, 4))
-QUICK = Scale({"prices": 500_000, "people": 250_000, "sensors": 150_000}, 3, 5, ())
+QUICK = Scale({"prices": 900_000, "people": 600_000, "sensors": 100_000}, 3, 5, ())
 
 
 @dataclass

@@ -18,6 +18,7 @@ class Context:
     """What Lambda hands to a handler, as far as ours looks at it."""
 
     function_name = "process"
+    function_version = "1"
     memory_limit_in_mb = 1024
     invoked_function_arn = "arn:aws:lambda:us-east-1:111122223333:function:process"
     aws_request_id = "00000000-0000-0000-0000-000000000000"
