@@ -9,31 +9,12 @@ import json
 import resource
 import sys
 import time
-from urllib.parse import quote_plus
 
 from botocore.httpsession import URLLib3Session
 
+from local.invocation import Context, event
 
-class Context:
-    """What Lambda hands to a handler, as far as ours looks at it."""
-
-    function_name = "process"
-    function_version = "1"
-    memory_limit_in_mb = 1024
-    invoked_function_arn = "arn:aws:lambda:us-east-1:111122223333:function:process"
-    aws_request_id = "00000000-0000-0000-0000-000000000000"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 300_000
-
-
-def event(bucket: str, key: str, version: str, sequencer: int) -> dict:
-    """What Lambda hands to the handler: one queue message that tells of one upload."""
-    item = {"key": quote_plus(key), "versionId": version, "sequencer": f"{sequencer:020X}"}
-    record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": item}}
-    message = {"messageId": "1", "receiptHandle": "1", "body": json.dumps({"Records": [record]})}
-    message |= {"attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "0"}, "eventSource": "aws:sqs"}
-    return {"Records": [message]}
+_SECONDS = 300
 
 
 def main(bucket: str, uploads: list[tuple[str, str]]) -> None:
@@ -53,10 +34,10 @@ def main(bucket: str, uploads: list[tuple[str, str]]) -> None:
 
     URLLib3Session.send = timed
     for number, (key, version) in enumerate(uploads):
-        message = event(bucket, key, version, number)
+        message = event(bucket, key, version, sequencer=number)
         sending = 0.0
         started, cpu_started = time.perf_counter(), time.process_time()
-        answer = process.handler(message, Context())
+        answer = process.handler(message, Context(seconds=_SECONDS))
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
         if answer["batchItemFailures"]:
             raise SystemExit(f"the handler could not process {key}: see its log")

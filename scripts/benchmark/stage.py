@@ -9,10 +9,11 @@ from pathlib import Path
 
 from benchmark import files
 from benchmark.coldstart import ColdStart, function_environment, sizes
-from benchmark.ours import event
 from benchmark.processes import on_one_core, pin
 from delivery.artifact import build, named_target
+from local import surroundings
 from local.cloud import Cloud
+from local.invocation import event
 from local.patches.functions import install_runtime
 
 _SCRIPTS = Path(__file__).parents[1]
@@ -27,29 +28,11 @@ class Stage:
 
     def __init__(self, cloud: Cloud, folder: Path, races: tuple[str, ...]) -> None:
         self.folder = folder
-        self._s3, sqs, sns = cloud.client("s3"), cloud.client("sqs"), cloud.client("sns")
-        self._dynamodb = cloud.client("dynamodb")
+        self._s3, self._dynamodb = cloud.client("s3"), cloud.client("dynamodb")
         for bucket in ("uploads", "results"):
             self._s3.create_bucket(Bucket=bucket)
             self._s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        names = {"upload_key": "HASH", "version_id": "RANGE"}
-        self._dynamodb.create_table(
-            TableName="ledger",
-            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in names.items()],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        self._settings = {
-            **cloud.environment(),
-            "LEDGER_TABLE": "ledger",
-            "RESULTS_BUCKET": "results",
-            "TOPIC_ARN": sns.create_topic(Name="uploads")["TopicArn"],
-            "QUEUE_URL": sqs.create_queue(QueueName="intake")["QueueUrl"],
-            "ENVIRONMENT": "staging",
-            "MAX_ATTEMPTS": "1",
-            "MAX_RECEIVES": "2",
-            "POWERTOOLS_SERVICE_NAME": "process",
-        }
+        self._settings = surroundings.create(cloud)
         self._archive, self._task = build(named_target("local"), folder / "artifact").path, folder / "task"
         with zipfile.ZipFile(self._archive) as archive:
             archive.extractall(self._task)
@@ -92,7 +75,7 @@ class Stage:
         while True:
             key = f"prices/LSE/cold-{number}.csv"
             version = self._s3.put_object(Bucket="uploads", Key=key, Body=(self.folder / "small").read_bytes())
-            yield event("uploads", key, version["VersionId"], number)
+            yield event("uploads", key, version["VersionId"], sequencer=number)
             number += 1
 
 

@@ -9,25 +9,10 @@ import os
 import resource
 import sys
 import time
-from urllib.parse import quote_plus
+
+from local.invocation import Context, event
 
 _TIMEOUT, _MEMORY_MB, _SCRATCH_BYTES = 900, 1024, 512 * 2**20
-
-
-class Context:
-    """What Lambda hands to a handler, as far as ours looks at it."""
-
-    function_name = "process"
-    function_version = "1"
-    memory_limit_in_mb = _MEMORY_MB
-    invoked_function_arn = "arn:aws:lambda:us-east-1:111122223333:function:process"
-    aws_request_id = "00000000-0000-0000-0000-000000000000"
-
-    def __init__(self) -> None:
-        self._deadline = time.monotonic() + _TIMEOUT
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int((self._deadline - time.monotonic()) * 1000)
 
 
 def main(bucket: str, key: str, size: str) -> None:
@@ -37,12 +22,9 @@ def main(bucket: str, key: str, size: str) -> None:
 
     from sluice.handlers import process
 
-    item = {"key": quote_plus(key), "versionId": "1", "sequencer": "01", "size": int(size)}
-    record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": item}}
-    message = {"messageId": "1", "receiptHandle": "1", "body": json.dumps({"Records": [record]})}
-    message |= {"attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "0"}, "eventSource": "aws:sqs"}
+    message, context = event(bucket, key, "1", size=int(size)), Context(seconds=_TIMEOUT, memory_mb=_MEMORY_MB)
     started = time.perf_counter()
-    answer = process.handler({"Records": [message]}, Context())
+    answer = process.handler(message, context)
     seconds = time.perf_counter() - started
     if answer["batchItemFailures"]:
         raise SystemExit(f"the handler could not process {key}: see its log")

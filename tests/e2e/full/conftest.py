@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from local import cloud as local_cloud
+from local import surroundings
 from support.generated import Generated, GeneratedS3, serve
 
 ROOT = Path(__file__).parents[3]
@@ -69,27 +70,12 @@ class Function:
     def __init__(self, cloud: local_cloud.Cloud, s3: GeneratedS3, code: Path, scratch: Path) -> None:
         self.s3 = s3
         self._dynamodb = cloud.client("dynamodb")
-        names = {"upload_key": "HASH", "version_id": "RANGE"}
-        self._dynamodb.create_table(
-            TableName="ledger",
-            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in names.items()],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-            BillingMode="PAY_PER_REQUEST",
-        )
         self._environment = {
             **os.environ,
-            **cloud.environment(),
+            **surroundings.create(cloud),
             "AWS_ENDPOINT_URL_S3": s3.endpoint,
-            "LEDGER_TABLE": "ledger",
-            "RESULTS_BUCKET": "results",
-            "TOPIC_ARN": cloud.client("sns").create_topic(Name="uploads")["TopicArn"],
-            "QUEUE_URL": cloud.client("sqs").create_queue(QueueName="intake")["QueueUrl"],
-            "ENVIRONMENT": "staging",
-            "MAX_ATTEMPTS": "1",
-            "MAX_RECEIVES": "2",
             "POWERTOOLS_LOG_LEVEL": "ERROR",
-            "POWERTOOLS_SERVICE_NAME": "process",
-            "PYTHONPATH": os.pathsep.join([str(code), str(ROOT / "tests")]),
+            "PYTHONPATH": os.pathsep.join([str(code), str(ROOT / "tests"), str(ROOT / "scripts")]),
             "TMPDIR": str(scratch),
         }
 

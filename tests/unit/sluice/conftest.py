@@ -1,8 +1,12 @@
 """What the unit tests of the function share."""
 
+import importlib
 import json
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from moto import mock_aws
@@ -21,6 +25,19 @@ def aws(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
         yield Aws()
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ModuleType]:
+    """Imports a handler's module anew, with more environment variables."""
+
+    def anew(name: str, **environment: str) -> ModuleType:
+        for key, value in {"POWERTOOLS_SERVICE_NAME": name, **environment}.items():
+            monkeypatch.setenv(key, value)
+        sys.modules.pop(f"sluice.handlers.{name}", None)
+        return importlib.import_module(f"sluice.handlers.{name}")
+
+    return anew
 
 
 @pytest.fixture

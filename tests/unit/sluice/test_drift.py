@@ -1,29 +1,15 @@
 """The weekly look at what is no longer as the templates say."""
 
-import importlib
-import sys
 from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
 
+from local.invocation import Context
+
 TOPIC = "arn:aws:sns:us-east-1:123456789012:alerts"
 ROOT = "sluice-staging"
 STACK = "AWS::CloudFormation::Stack"
-
-
-class Context:
-    function_name = "drift"
-    function_version = "1"
-    memory_limit_in_mb = 256
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:drift:live"
-    aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
-
-    def __init__(self) -> None:
-        self.left = 900_000
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self.left
 
 
 def stack_id(name: str) -> str:
@@ -111,16 +97,13 @@ def published() -> list[dict]:
 
 
 @pytest.fixture
-def check(monkeypatch, aws, cloudformation, published):
+def check(monkeypatch, aws, load, cloudformation, published):
     """The handler on the fake, with no time between looks; call it to get its answer."""
-    for name, value in {"TOPIC_ARN": TOPIC, "ENVIRONMENT": "staging", "POWERTOOLS_SERVICE_NAME": "drift"}.items():
-        monkeypatch.setenv(name, value)
-    sys.modules.pop("sluice.handlers.drift", None)
-    module = importlib.import_module("sluice.handlers.drift")
+    module = load("drift", TOPIC_ARN=TOPIC, ENVIRONMENT="staging")
     monkeypatch.setattr(module, "cloudformation", cloudformation)
     monkeypatch.setattr(module, "sns", SimpleNamespace(publish=lambda **message: published.append(message)))
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
-    return lambda context=None: module.handler({"stack": ROOT}, context or Context())
+    return lambda context=None: module.handler({"stack": ROOT}, context or Context("drift"))
 
 
 def test_a_deployment_as_its_templates_say_is_nobodys_business(check, cloudformation, published):
@@ -184,7 +167,5 @@ def test_a_stack_that_is_being_changed_fails_the_check(check, cloudformation, pu
 
 
 def test_a_detection_that_does_not_end_fails_the_check(check):
-    context = Context()
-    context.left = 20_000
     with pytest.raises(RuntimeError, match="not come to the end of sluice-staging in time"):
-        check(context)
+        check(Context("drift", seconds=20))

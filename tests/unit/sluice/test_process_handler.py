@@ -1,7 +1,6 @@
 """The handler: a batch of queue messages in, the messages that must come back out."""
 
 import copy
-import importlib
 import io
 import json
 import sys
@@ -12,21 +11,11 @@ import pytest
 from botocore.endpoint import Endpoint
 from botocore.exceptions import ClientError
 
+from local.invocation import Context
 from support.deployment import PRICES
 
 EVENTS = Path(__file__).parents[2] / "events"
 CLEAN = {"prices/LSE/ABC.csv": PRICES, "people/staff.csv": b"id,email\n1,ann@example.org\n"}
-
-
-class Context:
-    function_name = "process"
-    function_version = "7"
-    memory_limit_in_mb = "1024"
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:process"
-    aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 900_000
 
 
 @pytest.fixture
@@ -42,22 +31,18 @@ def sqs_refuses() -> bool:
 
 
 @pytest.fixture
-def process(aws, log, sqs_refuses, monkeypatch):
+def process(aws, load, log, sqs_refuses, monkeypatch):
     """The handler on a queue of real messages: call it with bodies, get the bodies that came back and their delays."""
-    settings = {
-        "LEDGER_TABLE": "ledger",
-        "RESULTS_BUCKET": "results",
-        "TOPIC_ARN": aws.topic,
-        "QUEUE_URL": aws.queue,
-        "ENVIRONMENT": "test",
-        "MAX_ATTEMPTS": "3",
-        "MAX_RECEIVES": "8",
-        "POWERTOOLS_SERVICE_NAME": "process",
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    sys.modules.pop("sluice.handlers.process", None)
-    module = importlib.import_module("sluice.handlers.process")
+    module = load(
+        "process",
+        LEDGER_TABLE="ledger",
+        RESULTS_BUCKET="results",
+        TOPIC_ARN=aws.topic,
+        QUEUE_URL=aws.queue,
+        ENVIRONMENT="test",
+        MAX_ATTEMPTS="3",
+        MAX_RECEIVES="8",
+    )
     monkeypatch.setattr(module.logger.registered_handler, "stream", log)
     delays: dict[str, int] = {}
 

@@ -1,13 +1,12 @@
 """The sweep: what is lost goes back on the queue, what is spent ends, everything else stays as it is."""
 
 import dataclasses
-import importlib
 import json
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from local.invocation import Context
 from sluice.conclusion import Conclusion
 from sluice.datasets import Catalogue
 from sluice.errors import Retry, TransientError
@@ -231,14 +230,7 @@ def test_a_message_that_sqs_does_not_take_fails_the_run():
         IntakeQueue(Sqs(), "https://queue").put([Upload("uploads", "a", "1", 1)])
 
 
-class Context:
-    function_name = "sweep"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:sweep:live"
-    aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 300_000
+ARN = Context("sweep").invoked_function_arn
 
 
 class Functions:
@@ -248,26 +240,22 @@ class Functions:
         self.invoked: list[dict] = []
 
     def invoke(self, *, FunctionName: str, InvocationType: str, Payload: bytes) -> None:
-        assert (FunctionName, InvocationType) == (Context.invoked_function_arn, "Event")
+        assert (FunctionName, InvocationType) == (ARN, "Event")
         self.invoked.append(json.loads(Payload))
 
 
 @pytest.fixture
-def module(aws, monkeypatch):
+def module(aws, load, monkeypatch):
     """The handler's module, in the deployment."""
-    settings = {
-        "LEDGER_TABLE": "ledger",
-        "UPLOADS_BUCKET": "uploads",
-        "QUEUE_URL": aws.queue,
-        "TOPIC_ARN": aws.topic,
-        "ENVIRONMENT": "test",
-        "MAX_ATTEMPTS": "3",
-        "POWERTOOLS_SERVICE_NAME": "sweep",
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    sys.modules.pop("sluice.handlers.sweep", None)
-    module = importlib.import_module("sluice.handlers.sweep")
+    module = load(
+        "sweep",
+        LEDGER_TABLE="ledger",
+        UPLOADS_BUCKET="uploads",
+        QUEUE_URL=aws.queue,
+        TOPIC_ARN=aws.topic,
+        ENVIRONMENT="test",
+        MAX_ATTEMPTS="3",
+    )
     monkeypatch.setattr(module, "functions", Functions())
     return module
 
@@ -277,7 +265,7 @@ def test_a_bounded_run_goes_on_in_another_one_until_the_pass_is_complete(aws, mo
 
     event, answers = {"min_age_seconds": -60, "max_versions": 2}, []
     while event:
-        answers.append(module.handler(event, Context()))
+        answers.append(module.handler(event, Context("sweep")))
         event = module.functions.invoked.pop() if module.functions.invoked else None
 
     assert [answer["is_complete"] for answer in answers] == [False, False, True]
@@ -288,7 +276,7 @@ def test_a_bounded_run_goes_on_in_another_one_until_the_pass_is_complete(aws, mo
 def test_the_schedules_event_leaves_recent_uploads_alone(aws, module):
     aws.upload("prices/LSE/ABC.csv", PRICES)
 
-    assert module.handler({}, Context()) == {"listed": 1, "requeued": 0, "ended": 0, "is_complete": True}
+    assert module.handler({}, Context("sweep")) == {"listed": 1, "requeued": 0, "ended": 0, "is_complete": True}
     assert module.functions.invoked == []
 
 
@@ -297,7 +285,7 @@ def test_a_pass_does_not_go_on_for_ever(aws, module):
         aws.upload(f"prices/LSE/{number}.csv", PRICES)
 
     with pytest.raises(RuntimeError, match="not complete after 1000 runs"):
-        module.handler({"max_versions": 1, "run": 1000}, Context())
+        module.handler({"max_versions": 1, "run": 1000}, Context("sweep"))
     assert module.functions.invoked == []
 
 
@@ -305,10 +293,10 @@ def test_a_run_by_hand_goes_on_under_the_alias(aws, module):
     for number in range(2):
         aws.upload(f"prices/LSE/{number}.csv", PRICES)
 
-    class Unqualified(Context):
-        invoked_function_arn = Context.invoked_function_arn.removesuffix(":live")
+    unqualified = Context("sweep")
+    unqualified.invoked_function_arn = ARN.removesuffix(":live")
 
-    module.handler({"max_versions": 1}, Unqualified())
+    module.handler({"max_versions": 1}, unqualified)
 
     [event] = module.functions.invoked
     assert (event["run"], event["max_versions"]) == (2, 1)
