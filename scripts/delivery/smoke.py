@@ -22,7 +22,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from delivery import plan
+from delivery import plan, subscriber
 
 PREFIX = "smoke/"
 # All of it is good: operators are mailed of what is not.
@@ -85,19 +85,9 @@ def _await(look: Callable[[], Any], otherwise: str) -> Any:
 @contextlib.contextmanager
 def _listening(client: Client, topic: str) -> Iterator[Callable[[], list[dict]]]:
     """A queue that hears what the topic tells, for as long as it is needed; gives what receives from it."""
-    arn = topic.split(":")
     sqs, sns = client("sqs"), client("sns")
-    name = f"smoke-{arn[5]}"[:60] + f"-{uuid.uuid4().hex[:12]}"
-    queue_arn = ":".join([*arn[:2], "sqs", *arn[3:5], name])
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": queue_arn,
-        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    queue = sqs.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
+    name = f"smoke-{topic.rpartition(':')[2]}"[:60] + f"-{uuid.uuid4().hex[:12]}"
+    queue, queue_arn = subscriber.create(sqs, topic, name)
 
     def receive() -> list[dict]:
         answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from delivery import subscriber
 from delivery.bootstrap import deploy_pipeline
 from local import codepipeline
 from local.cloud import Cloud
@@ -118,17 +119,7 @@ class Deployment:
     def subscribe(self) -> None:
         """Subscribes a queue to the upload topic; `process` and `receive` read from it."""
         sqs, topic = self.cloud.client("sqs"), self.outputs()["TopicArn"]
-        self._subscriber = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=self._subscriber, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"Service": "sns.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        sqs.set_queue_attributes(QueueUrl=self._subscriber, Attributes={"Policy": policy})
+        self._subscriber, arn = subscriber.create(sqs, topic, "subscriber")
         self.cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
     def upload(self, key: str, body: bytes) -> str:

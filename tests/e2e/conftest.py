@@ -19,6 +19,14 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return checkout
 
 
+@pytest.fixture
+def pristine(checkout: Checkout) -> Iterator[str]:
+    """Puts the tree back after a test has changed it; the commit that it goes back to."""
+    commit = checkout.commit("before")
+    yield commit
+    checkout.back_to(commit)
+
+
 @pytest.fixture(scope="session")
 def deployment(checkout: Checkout) -> Iterator[Deployment]:
     """A deployment of the working tree, with a subscriber."""

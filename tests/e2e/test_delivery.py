@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from local.deployment import ROOT_STACK
 from support.deployed import GOOD
 
@@ -67,14 +65,6 @@ def failed_action(execution: dict) -> str:
 def processes(deployment, key: str) -> str:
     [ending] = deployment.process({key: GOOD}, timeout=60)
     return ending.reason
-
-
-@pytest.fixture
-def pristine(checkout):
-    """Puts the tree back after a test has broken it."""
-    commit = checkout.commit("before")
-    yield commit
-    checkout.back_to(commit)
 
 
 def test_a_push_of_an_identical_tree_changes_nothing(deployment, checkout):

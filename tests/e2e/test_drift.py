@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from delivery import subscriber
 from local.deployment import ROOT_STACK
 from support.deployed import until
 
@@ -24,15 +25,7 @@ def check(deployment) -> dict:
 def alerts(deployment) -> Iterator[str]:
     """The URL of a queue that gets what the alert topic tells."""
     sqs, topic = deployment.cloud.client("sqs"), deployment.outputs()["AlertTopicArn"]
-    url = sqs.create_queue(QueueName="alerts")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [statement]})})
+    url, arn = subscriber.create(sqs, topic, "alerts")
     sns = deployment.cloud.client("sns")
     subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
     yield url

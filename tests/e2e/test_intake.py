@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from delivery import subscriber
 from support.deployed import GOOD, counts, items, notification, send, until
 
 FILES = {
@@ -85,18 +86,8 @@ def test_one_poison_message_in_ten_is_dead_lettered_and_nine_succeed_once(deploy
 
 def test_subscribers_can_filter(deployment):
     sns, sqs = deployment.cloud.client("sns"), deployment.cloud.client("sqs")
-    queue = sqs.create_queue(QueueName="rejections")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    policy = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    sqs.set_queue_attributes(
-        QueueUrl=queue, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [policy]})}
-    )
     topic = deployment.outputs()["TopicArn"]
+    queue, arn = subscriber.create(sqs, topic, "rejections")
     sns.subscribe(
         TopicArn=topic,
         Protocol="sqs",

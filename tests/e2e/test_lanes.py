@@ -43,14 +43,6 @@ def production(deployment: Deployment, approver: Approver) -> Deployment:
     return Deployment(deployment.cloud, print, parameters, approver)
 
 
-@pytest.fixture
-def pristine(checkout):
-    """Puts the tree back after a test has changed it."""
-    commit = checkout.commit("before")
-    yield commit
-    checkout.back_to(commit)
-
-
 @pytest.fixture(autouse=True)
 def asked_anew(approver: Approver):
     approver.is_content, approver.asked = True, []
