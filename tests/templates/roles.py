@@ -59,6 +59,39 @@ LOOK, LOOK_ARN, PLAN, PLAN_ARN = (
 )
 OTHER_NEW_TAG = {f"aws:RequestTag/{TAG['Key']}": OTHER_STACK}
 
+
+
+def writes(own: str, other: str) -> list[Row]:
+    """Of a function that logs."""
+    return [
+        may("logs:CreateLogStream logs:PutLogEvents", own),
+        may_not("logs:CreateLogStream logs:PutLogEvents", other),
+        may_not("logs:CreateLogGroup logs:DeleteLogStream logs:GetLogEvents", own),
+    ]
+
+
+def tells(own: str, other: str) -> list[Row]:
+    """Of a function that publishes to a topic, which is encrypted."""
+    return [
+        may("sns:Publish", own),
+        may_not("sns:Publish", other),
+        may_not("sns:Subscribe", own),
+        may("kms:GenerateDataKey kms:Decrypt", TOPIC_KEY),
+        may_not("kms:GenerateDataKey kms:Decrypt", OTHER_KEY),
+        may_not("kms:ScheduleKeyDeletion kms:PutKeyPolicy", TOPIC_KEY),
+    ]
+
+
+def invokes(alias: str, function: str) -> list[Row]:
+    """Of what starts a function: only what is released, and never the process function."""
+    return [
+        may("lambda:InvokeFunction", alias),
+        may_not("lambda:InvokeFunction", function),
+        may_not("lambda:InvokeFunction", ALIAS),
+        may_not("lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration", function),
+    ]
+
+
 # Of every project that works for the pipeline.
 BUILDS = [
     may("logs:CreateLogStream logs:PutLogEvents", BUILD_LOG),
@@ -106,16 +139,9 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may("dynamodb:UpdateItem", LEDGER),
         may_not("dynamodb:DeleteItem dynamodb:PutItem dynamodb:Scan dynamodb:DeleteTable", LEDGER),
         may_not("dynamodb:UpdateItem", arn("dynamodb", "table/somebody-elses")),
-        may("sns:Publish", UPLOAD_TOPIC),
-        may_not("sns:Publish", ALERT_TOPIC),
-        may_not("sns:Subscribe", UPLOAD_TOPIC),
-        may("kms:GenerateDataKey kms:Decrypt", TOPIC_KEY),
-        may_not("kms:GenerateDataKey kms:Decrypt", OTHER_KEY),
-        may_not("kms:ScheduleKeyDeletion kms:PutKeyPolicy", TOPIC_KEY),
-        may("logs:CreateLogStream logs:PutLogEvents", PROCESS_LOG),
+        *tells(UPLOAD_TOPIC, other=ALERT_TOPIC),
+        *writes(PROCESS_LOG, other=SWEEP_LOG),
         may_not("logs:CreateLogStream logs:PutLogEvents", BUILD_LOG),
-        may_not("logs:CreateLogStream logs:PutLogEvents", SWEEP_LOG),
-        may_not("logs:CreateLogGroup logs:DeleteLogStream logs:GetLogEvents", PROCESS_LOG),
         may_not("sts:AssumeRole iam:PassRole", PIPELINE.arn("CloudFormationRole")),
     ],
     ("iam", "SweepRole"): [
@@ -128,19 +154,9 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may("sqs:SendMessage", INTAKE),
         may_not("sqs:SendMessage", DEAD_LETTERS),
         may_not("sqs:ReceiveMessage sqs:DeleteMessage sqs:PurgeQueue sqs:SetQueueAttributes", INTAKE),
-        may("sns:Publish", UPLOAD_TOPIC),
-        may_not("sns:Publish", ALERT_TOPIC),
-        may_not("sns:Subscribe", UPLOAD_TOPIC),
-        may("kms:GenerateDataKey kms:Decrypt", TOPIC_KEY),
-        may_not("kms:GenerateDataKey kms:Decrypt", OTHER_KEY),
-        may("logs:CreateLogStream logs:PutLogEvents", SWEEP_LOG),
-        may_not("logs:CreateLogStream logs:PutLogEvents", PROCESS_LOG),
-        may_not("logs:CreateLogGroup logs:DeleteLogStream logs:GetLogEvents", SWEEP_LOG),
-        may("lambda:InvokeFunction", SWEEP_ALIAS),
-        # Only what is released, and never the other function.
-        may_not("lambda:InvokeFunction", SWEEP),
-        may_not("lambda:InvokeFunction", ALIAS),
-        may_not("lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration", SWEEP),
+        *tells(UPLOAD_TOPIC, other=ALERT_TOPIC),
+        *writes(SWEEP_LOG, other=PROCESS_LOG),
+        *invokes(SWEEP_ALIAS, SWEEP),
     ],
     ("iam", "DriftRole"): [
         *(
@@ -227,18 +243,12 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may("codedeploy:GetDeployment codedeploy:GetDeploymentGroup codedeploy:ListDeployments", RELEASE),
         may_not("codedeploy:GetApplication", arn("codedeploy", "application:somebody-elses")),
         may_not("codedeploy:CreateDeployment", RELEASE),
-        may("sns:Publish", ALERT_TOPIC),
-        may_not("sns:Publish", UPLOAD_TOPIC),
-        may("kms:GenerateDataKey kms:Decrypt", TOPIC_KEY),
-        may_not("kms:GenerateDataKey kms:Decrypt", OTHER_KEY),
-        may("logs:CreateLogStream logs:PutLogEvents", DRIFT_LOG),
-        may_not("logs:CreateLogStream logs:PutLogEvents", PROCESS_LOG),
+        *tells(ALERT_TOPIC, other=UPLOAD_TOPIC),
+        *writes(DRIFT_LOG, other=PROCESS_LOG),
     ],
     ("drift", "ScheduleRole"): [
-        may("lambda:InvokeFunction", DRIFT_ALIAS),
-        may_not("lambda:InvokeFunction", DRIFT),
+        *invokes(DRIFT_ALIAS, DRIFT),
         may_not("lambda:InvokeFunction", SWEEP_ALIAS),
-        may_not("lambda:UpdateFunctionCode", DRIFT),
     ],
     ("teardown", "Role"): [
         may("logs:CreateLogStream logs:PutLogEvents", TEARDOWN_LOG),
@@ -290,10 +300,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("cloudwatch:PutMetricAlarm cloudwatch:DisableAlarmActions cloudwatch:DeleteAlarms", CANARY),
     ],
     ("sweep", "ScheduleRole"): [
-        may("lambda:InvokeFunction", SWEEP_ALIAS),
-        may_not("lambda:InvokeFunction", SWEEP),
-        may_not("lambda:InvokeFunction", ALIAS),
-        may_not("lambda:UpdateFunctionCode", SWEEP),
+        *invokes(SWEEP_ALIAS, SWEEP),
         may_not("sqs:SendMessage", INTAKE),
     ],
     ("pipeline", "PipelineRole"): [
