@@ -20,7 +20,7 @@ from sluice.processors import PROCESSORS
 from sluice.queue import IntakeQueue
 from sluice.results import RESULTS
 from sluice.storage import ResultWriter, Source, Storage
-from sluice.upload import IGNORED, PARTIAL, REJECTED, SUCCEEDED, Outcome, RowError, Stored, Upload
+from sluice.upload import IGNORED, PARTIAL, SUCCEEDED, Outcome, RowError, Stored, Upload
 
 FIRST_ERRORS = 5
 # Nobody reads on, and a file that is bad throughout would make a report larger than itself.
@@ -135,21 +135,17 @@ class Intake:
             try:
                 PROCESSORS[dataset.processor].process(check.blocks(), result.write, dataset, upload.id)
             except PermanentError as error:
-                result.abort()
                 outcome.state, outcome.reason = error.state, error.reason
+            else:
+                outcome.state, outcome.reason = check.verdict()
             outcome.rows_good, outcome.rows_rejected, outcome.rows_blank = check.good, check.rejected, check.blank
-            too_many = dataset.tolerance.exceeded(check.rejected, check.good + check.rejected)
-            if outcome.state == SUCCEEDED and too_many:
-                result.abort()
-                outcome.state, outcome.reason = REJECTED, too_many
-            if outcome.state == SUCCEEDED:
-                outcome.reason = f"all {check.good:,} rows are valid"
+            if outcome.state in (SUCCEEDED, PARTIAL):
                 if check.rejected:
-                    outcome.state = PARTIAL
-                    outcome.reason = f"{check.rejected:,} of {check.good + check.rejected:,} rows break the contract"
                     # Of two objects, the first must not be written where the second will be refused.
                     report.precedes_none()
                 outcome.result = result.commit()
+            else:
+                result.abort()
             if check.rejected:
                 outcome.error_report = report.commit()
                 outcome.reason += report.cut

@@ -14,7 +14,7 @@ from sluice.contract.check import Check
 from sluice.contract.descriptor import Dataset, DescriptorError, load_dataset
 from sluice.errors import PermanentError
 from sluice.processors import NEEDS, PROCESSORS
-from sluice.upload import PARTIAL, REJECTED, SUCCEEDED, Outcome, RowError
+from sluice.upload import SUCCEEDED, Outcome, RowError
 
 _FIRST_ERRORS = 10
 
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def try_on(dataset: Dataset, sample: Path) -> Outcome:
-    """What an upload of the sample would end as: the rules of sluice/intake.py, with no result and no report written.
+    """What an upload of the sample would end as, as sluice/intake.py has it, with no result and no report written.
 
     `first_errors` are the first ten.
     """
@@ -62,15 +62,9 @@ def try_on(dataset: Dataset, sample: Path) -> Outcome:
         PROCESSORS[dataset.processor].process(check.blocks(), lambda data: None, dataset, "")
     except PermanentError as error:
         outcome.state, outcome.reason = error.state, error.reason
+    else:
+        outcome.state, outcome.reason = check.verdict()
     outcome.rows_good, outcome.rows_rejected, outcome.rows_blank = check.good, check.rejected, check.blank
-    if outcome.state == SUCCEEDED:
-        rows = check.good + check.rejected
-        if too_many := dataset.tolerance.exceeded(check.rejected, rows):
-            outcome.state, outcome.reason = REJECTED, too_many
-        elif check.rejected:
-            outcome.state, outcome.reason = PARTIAL, f"{check.rejected:,} of {rows:,} rows break the contract"
-        else:
-            outcome.reason = f"all {check.good:,} rows are valid"
     return outcome
 
 

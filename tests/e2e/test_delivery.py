@@ -83,7 +83,7 @@ def test_a_push_of_an_identical_tree_changes_nothing(deployment, checkout):
 
 def test_a_push_that_changes_only_code_changes_only_the_lambda_stack(deployment, checkout, pristine):
     before, settings_before, templates_before = leaves(deployment), settings(deployment), templates(deployment)
-    checkout.replace("lambda/sluice/intake.py", "rows are valid", "rows are fine")
+    checkout.replace("lambda/sluice/contract/check.py", "rows are valid", "rows are fine")
     commit = checkout.commit("only code")
 
     execution = deployment.push(checkout.folder)
@@ -112,7 +112,7 @@ def test_a_push_whose_build_fails_deploys_nothing(deployment, checkout, pristine
 
 def test_a_push_with_a_broken_template_rolls_back_and_the_old_version_works(deployment, checkout, pristine):
     before, tag_before, reason = leaves(deployment), tag(deployment), processes(deployment, "prices/LSE/roll-1.csv")
-    checkout.replace("lambda/sluice/intake.py", "rows are valid", "rows are new")
+    checkout.replace("lambda/sluice/contract/check.py", "rows are valid", "rows are new")
     # Valid to every static check, and refused by Lambda, once the alias has moved already: this code has a version.
     checkout.replace(
         "templates/lambda.yaml",

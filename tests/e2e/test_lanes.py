@@ -89,7 +89,7 @@ def test_an_identical_tree_executes_nothing(production, approver, checkout):
 
 def test_an_artifact_that_staging_has_not_tested_is_refused(production, checkout, pristine):
     before = state(production)
-    checkout.replace("lambda/sluice/intake.py", "rows are valid", "rows are untested")
+    checkout.replace("lambda/sluice/contract/check.py", "rows are valid", "rows are untested")
     checkout.commit("code that goes past staging")
 
     execution = production.push(checkout.folder)
@@ -99,7 +99,7 @@ def test_an_artifact_that_staging_has_not_tested_is_refused(production, checkout
 
 
 def test_code_that_staging_has_tested_needs_no_approval(deployment, production, approver, checkout, pristine):
-    checkout.replace("lambda/sluice/intake.py", "rows are valid", "rows are tested")
+    checkout.replace("lambda/sluice/contract/check.py", "rows are valid", "rows are tested")
     checkout.commit("only code")
     assert deployment.push(checkout.folder)["status"] == "Succeeded"
 
@@ -146,7 +146,7 @@ def test_a_plan_that_would_replace_the_uploads_bucket_is_refused(production, app
 
 def test_a_failed_smoke_test_leaves_the_old_code_live(deployment, checkout, pristine):
     [before] = deployment.process({"prices/LSE/smoke-1.csv": GOOD})
-    checkout.replace("lambda/sluice/intake.py", "rows are valid", "rows are wrong")
+    checkout.replace("lambda/sluice/contract/check.py", "rows are valid", "rows are wrong")
     checkout.replace("lambda/sluice/announcement.py", '"rows_good": outcome.rows_good', '"rows_good": 0')
     checkout.commit("code that announces no rows, which no test of this build catches")
 

@@ -12,7 +12,7 @@ from sluice.contract.lines import Lines
 from sluice.contract.records import Record
 from sluice.contract.types import Value
 from sluice.errors import PermanentError, TransientError
-from sluice.upload import REJECTED, RowError
+from sluice.upload import PARTIAL, REJECTED, SUCCEEDED, RowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,15 @@ class Check:
                     yield Block(form.write(record, dataset), 1, values)
         if accounted != lines.count:
             raise TransientError(f"{lines.count} lines were read but {accounted} accounted for")
+
+    def verdict(self) -> tuple[str, str]:
+        """State and reason of a file that has been read to its end; `REJECTED` where it has too many bad rows."""
+        rows = self.good + self.rejected
+        if too_many := self._dataset.tolerance.exceeded(self.rejected, rows):
+            return REJECTED, too_many
+        if self.rejected:
+            return PARTIAL, f"{self.rejected:,} of {rows:,} rows break the contract"
+        return SUCCEEDED, f"all {self.good:,} rows are valid"
 
     def _check_header(self, record: Record) -> None:
         """Names what differs, but never the text found: in a file without a header that would be somebody's data."""
