@@ -1,35 +1,20 @@
 """Says what a deployment would change, before anything does, and makes the change set that would do it.
 
-Writes into the output folder:
-- plan.json: {stack, environment, change_set, lane, blocked, summary, changes}; each of `changes` has path, type,
-  action, properties, stateful and certain (see `delivery.changes.Change`), `blocked` are the reasons why not to deploy;
-- plan.md: the same for a reader; it is also stored as plans/<change set>.md in the artifact bucket;
-- plan.env: sets LANE, CHANGE_SET, PLAN_SUMMARY and PLAN_URL for a shell to read.
-
 The lane says what the deployment needs: `none` nothing, as nothing would change; `code` no approval, as the templates
 are as deployed and only the functions change, with what shifts and watches them; `infrastructure` an approval, where
 there is one.
 """
 
-import argparse
 import datetime
-import json
-import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from delivery import artifact
 from delivery.changes import Change, describe, failure, is_empty, leaves
 
-BLOCKED = 3  # exit status
 PRODUCTION = "production"
 
 _PREFIX = "plan-"
@@ -292,114 +277,3 @@ def _await(cloudformation: Any, stack: str, change_set: str) -> dict:
 
 def _deployed_template(cloudformation: Any, stack: str) -> str:
     return cloudformation.get_template(StackName=stack, TemplateStage="Original")["TemplateBody"]
-
-
-def read_configuration(path: Path) -> dict[str, dict]:
-    """{Parameters, Tags} of a template configuration file.
-
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/continuous-delivery-codepipeline-cfn-artifacts.html
-    Raises PlanError for anything else in it.
-    """
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PlanError(f"{path}: {error}") from error
-    if unknown := sorted(set(settings) - {"Parameters", "Tags"}):
-        raise PlanError(f"{path}: {unknown[0]} is not understood; only Parameters and Tags are")
-    return {"Parameters": settings.get("Parameters", {}), "Tags": settings.get("Tags", {})}
-
-
-def _store(s3: Any, bucket: str, name: str, text: str) -> str:
-    """Keep the plan for its readers; return the address to read it at."""
-    key = f"plans/{name}.md"
-    s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="text/markdown; charset=utf-8")
-    region = s3.meta.region_name
-    return f"https://{region}.console.aws.amazon.com/s3/object/{bucket}?region={region}&prefix={quote(key)}"
-
-
-def write(plan: Plan, url: str, out_dir: Path) -> None:
-    """Write plan.json, plan.md and plan.env."""
-    out_dir.mkdir(exist_ok=True)
-    (out_dir / "plan.json").write_text(json.dumps(plan.as_dict(), indent=1) + "\n", encoding="utf-8")
-    (out_dir / "plan.md").write_text(plan.as_markdown(), encoding="utf-8")
-    # An exported variable of a build must not be empty.
-    variables = {
-        "LANE": plan.lane,
-        "CHANGE_SET": plan.change_set or "none",
-        "PLAN_SUMMARY": plan.summary,
-        "PLAN_URL": url,
-    }
-    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
-    (out_dir / "plan.env").write_text("".join(lines), encoding="utf-8")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    return key, value
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="scripts/plan",
-        description="Says what a deployment would change. Writes build/plan.json, plan.md and plan.env. "
-        "Exit status 0: planned; 3: planned, but must not be deployed.",
-    )
-    parser.add_argument("--stack", required=True, help="name of the stack")
-    parser.add_argument("--bucket", required=True, help="artifact bucket, in which the plan is stored")
-    parser.add_argument("--template", required=True, type=Path, help="packaged root template (build/root.yaml)")
-    parser.add_argument("--configuration", required=True, type=Path, help="environments/<environment>.json")
-    parser.add_argument("--role-arn", required=True, help="role that CloudFormation deploys with")
-    parser.add_argument(
-        "--parameter", action="append", default=[], type=_pair, metavar="KEY=VALUE",
-        help="parameter of the template; wins over the configuration's (repeatable)",
-    )  # fmt: skip
-    parser.add_argument("--environment", help="environment (default: the configuration's)")
-    parser.add_argument("--keep", action="store_true", help="keep the change set, for it to be executed")
-    parser.add_argument(
-        "--allow-replacement", action="append", default=[], metavar="PATH[,PATH]",
-        help="stateful resource (Buckets/Uploads) that may be replaced or removed in production",
-    )  # fmt: skip
-    parser.add_argument("--tested-bucket", default="", help="bucket with staging's stamps of tested artifacts")
-    parser.add_argument("--allow-untested", default="", metavar="DIGEST", help="artifact that needs no such stamp")
-    parser.add_argument("--json", action="store_true", help="print plan.json instead of the summary")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    options = _parse(arguments)
-    try:
-        configuration = read_configuration(options.configuration)
-        parameters = configuration["Parameters"] | dict(options.parameter)
-        request = Request(
-            stack=options.stack,
-            environment=options.environment or parameters["Environment"],
-            template=options.template.read_bytes().decode(),
-            parameters=parameters,
-            tags=configuration["Tags"],
-            role_arn=options.role_arn,
-            is_kept=options.keep,
-            allowed_replacements=[path for one in options.allow_replacement for path in one.split(",")],
-            tested_bucket=options.tested_bucket,
-            allowed_untested=options.allow_untested,
-        )
-        s3 = boto3.client("s3")
-        plan = make(boto3.client("cloudformation"), s3, request, _say)
-        name = plan.change_set or f"{plan.stack}-{datetime.datetime.now(datetime.UTC):%Y%m%d%H%M%S%f}"
-        url = _store(s3, options.bucket, name, plan.as_markdown())
-    except (PlanError, BotoCoreError, ClientError, OSError) as error:
-        sys.exit(f"plan: {error}")
-    write(plan, url, artifact.ROOT / "build")
-    print(json.dumps(plan.as_dict(), indent=1) if options.json else plan.summary)
-    if plan.blocked:
-        sys.exit(BLOCKED)
-
-
-def _say(text: str) -> None:
-    # Not on stdout, which with --json belongs to a program.
-    print(f"plan: {text}", file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from delivery import artifact, plan, templates
+from delivery import artifact, configuration, plan, templates
 
 STACK = "sluice-staging"
 CONFIGURATION = artifact.ROOT / "environments" / "staging.json"
@@ -39,7 +39,7 @@ def preview(
     """
     stack = _deployed(cloudformation)
     current = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
-    settings = plan.read_configuration(CONFIGURATION)
+    settings = configuration.read(CONFIGURATION)
     parameters = current | settings["Parameters"] | {"ArtifactDigest": digest}
     known = templates.parameters(packaged.root)
     request = plan.Request(
@@ -102,7 +102,8 @@ def main(arguments: list[str] | None = None) -> None:
         built = artifact.build(artifact.named_target("lambda"), artifact.ROOT / "build")
         made = preview(boto3.client("cloudformation"), boto3.client("s3"), packaged, built.digest, _say)
     except (
-        artifact.ArtifactError, templates.TemplateError, PreviewError, plan.PlanError, BotoCoreError, ClientError
+        artifact.ArtifactError, templates.TemplateError, configuration.ConfigurationError, PreviewError, plan.PlanError,
+        BotoCoreError, ClientError,
     ) as error:  # fmt: skip
         hand_over(f"### No plan for `{STACK}`\n\n{error}")
         sys.exit(f"preview: {error}")

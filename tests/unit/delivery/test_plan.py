@@ -8,7 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from delivery.changes import Change, leaves
-from delivery.plan import PlanError, Request, make, read_configuration, write
+from delivery.plan import PlanError, Request, make
+from delivery.plan_command import write
 
 ROOT_ARN = "arn:aws:cloudformation:us-east-1:111122223333:changeSet/plan-1/0001"
 NESTED_ARN = "arn:aws:cloudformation:us-east-1:111122223333:changeSet/{}/0002"
@@ -259,10 +260,3 @@ def test_the_summary_is_short_and_safe_for_a_shell(tmp_path: Path) -> None:
     shell = ["sh", "-euc", '. ./plan.env; printf %s "$PLAN_SUMMARY|$LANE|$CHANGE_SET|$PLAN_URL"']
     done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == f"{made.summary}|infrastructure|plan-1|https://example.org/?a=1&b=2"
-
-
-def test_a_configuration_that_would_not_be_honoured_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "staging.json"
-    path.write_text('{"Parameters": {"Environment": "staging"}, "StackPolicy": {}}')
-    with pytest.raises(PlanError, match="StackPolicy is not understood"):
-        read_configuration(path)
