@@ -2,7 +2,7 @@
 
 Every patch is one function that takes the cloud's folder and changes ministack in this
 process. Its docstring says what stock ministack does and what AWS does, so that it can
-be offered upstream; tests/local/test_cloud.py has a test for each that fails without it.
+be offered upstream; tests/local/test_patches.py has a test for each that fails without it.
 """
 
 import inspect
