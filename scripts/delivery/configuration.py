@@ -5,6 +5,11 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/continuous-delive
 
 import json
 from pathlib import Path
+from typing import Any
+
+ALLOW_ALL = {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}
+
+_KEYS = ("Parameters", "Tags", "StackPolicy")
 
 
 class ConfigurationError(Exception):
@@ -12,11 +17,43 @@ class ConfigurationError(Exception):
 
 
 def read(path: Path) -> dict[str, dict]:
-    """{Parameters, Tags} of a template configuration file; raises ConfigurationError for anything else in it."""
+    """{Parameters, Tags, StackPolicy} of a template configuration file.
+
+    Without a stack policy in it, it is one that allows everything: CloudFormation can replace a policy but not remove
+    one, and what a file no longer says should not stay in force. Raises ConfigurationError for anything else in the
+    file, and for a policy that CloudFormation would refuse, or that would refuse every release.
+    """
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
-    if unknown := sorted(set(settings) - {"Parameters", "Tags"}):
-        raise ConfigurationError(f"{path}: {unknown[0]} is not understood; only Parameters and Tags are")
-    return {"Parameters": settings.get("Parameters", {}), "Tags": settings.get("Tags", {})}
+    if unknown := sorted(set(settings) - set(_KEYS)):
+        raise ConfigurationError(f"{path}: {unknown[0]} is not understood; only {', '.join(_KEYS)} are")
+    policy = settings.get("StackPolicy", {"Statement": [ALLOW_ALL]})
+    _check_policy(path, policy)
+    return {"Parameters": settings.get("Parameters", {}), "Tags": settings.get("Tags", {}), "StackPolicy": policy}
+
+
+def _check_policy(path: Path, policy: Any) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/protect-stack-resources.html"""
+    statements = policy.get("Statement") if isinstance(policy, dict) and len(policy) == 1 else None
+    if not isinstance(statements, list) or not all(map(_is_statement, statements)):
+        raise ConfigurationError(
+            f"{path}: write StackPolicy as an object with nothing but Statement, a list of objects that each have "
+            'Effect (Allow or Deny), Action (Update:...), Principal ("*") and Resource (LogicalResourceId/...)'
+        )
+    if not any(statement["Effect"] == "Allow" for statement in statements):
+        raise ConfigurationError(
+            f"{path}: StackPolicy would refuse every release, as a policy denies what it does not allow: add "
+            f"{json.dumps(ALLOW_ALL)} to Statement"
+        )
+
+
+def _is_statement(statement: Any) -> bool:
+    return (
+        isinstance(statement, dict)
+        and statement.get("Effect") in ("Allow", "Deny")
+        and statement.get("Principal") == "*"
+        and len({"Action", "NotAction"} & statement.keys()) == 1
+        and len({"Resource", "NotResource"} & statement.keys()) == 1
+    )

@@ -1,5 +1,5 @@
-"""Sends one file through a deployment and removes its traces; where it does not come out right, the last good release
-is deployed again.
+"""Sends one file through a deployment and removes its traces; where it comes out right, the stack is protected, and
+where it does not, the last good release is deployed again.
 
 In the artifact bucket:
 - good/<stack>.json: {template, parameters, tags} of the stack as it was when this test passed last;
@@ -16,13 +16,14 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from delivery import plan, subscriber
+from delivery import configuration, plan, subscriber
 
 PREFIX = "smoke/"
 # All of it is good: operators are mailed of what is not.
@@ -128,6 +129,18 @@ def remember(client: Client, bucket: str, stack: str, digest: str) -> None:
         s3.put_object(Bucket=bucket, Key=plan.tested_key(digest), Body=b"")
 
 
+def protect(client: Client, stack: str, settings: Mapping[str, dict]) -> None:
+    """Set the stack policy of the environment's settings and, in production, protect the stack against termination.
+
+    For a stack that has been shown to work, as a change set carries neither: one that never worked stays removable.
+    Outside of production, a protection that somebody has set by hand stays.
+    """
+    cloudformation = client("cloudformation")
+    cloudformation.set_stack_policy(StackName=stack, StackPolicyBody=json.dumps(settings["StackPolicy"]))
+    if settings["Parameters"]["Environment"] == plan.PRODUCTION:
+        cloudformation.update_termination_protection(StackName=stack, EnableTerminationProtection=True)
+
+
 def go_back(client: Client, bucket: str, stack: str, role_arn: str, say: Say = print) -> str:
     """Deploy the last good release; return what became of it, in words. Raises PlanError where that is not possible."""
     cloudformation = client("cloudformation")
@@ -177,14 +190,20 @@ def _good_key(stack: str) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="scripts/smoke",
-        description="Sends a file through a deployment; where that goes wrong, deploys the last good release.",
+        description="Sends a file through a deployment; protects the stack where that goes well, and deploys the last "
+        "good release where it does not.",
     )
     parser.add_argument("--stack", required=True, help="name of the deployed stack")
     parser.add_argument("--bucket", required=True, help="artifact bucket")
     parser.add_argument("--digest", required=True, help="SHA-256 of the deployed artifact")
     parser.add_argument("--role-arn", required=True, help="role that CloudFormation deploys with")
+    parser.add_argument("--configuration", required=True, type=Path, help="environments/<environment>.json")
     options = parser.parse_args(arguments)
     client = functools.cache(boto3.client)
+    try:
+        settings = configuration.read(options.configuration)
+    except configuration.ConfigurationError as error:
+        sys.exit(f"smoke: {error}")
     try:
         [described] = client("cloudformation").describe_stacks(StackName=options.stack)["Stacks"]
         outputs = {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", [])}
@@ -201,6 +220,10 @@ def main(arguments: list[str] | None = None) -> None:
         remember(client, options.bucket, options.stack, options.digest)
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"smoke: the release works, but that cannot be recorded: {error}")
+    try:
+        protect(client, options.stack, settings)
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"smoke: the release works, but the stack cannot be protected: {error}")
 
 
 def _say(text: str) -> None:

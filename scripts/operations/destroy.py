@@ -61,8 +61,13 @@ def destroy(client: Client, stack: str, is_meant: Callable[[list[str]], bool], s
         say(f"there is no stack {stack}")
         return
     values = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
-    if values.get("Environment") == PRODUCTION or found.get("EnableTerminationProtection"):
-        raise DestroyError(f"{stack} is of production, or protected against termination: it stays as it is")
+    if values.get("Environment") == PRODUCTION:
+        raise DestroyError(f"{stack} is of production: it stays as it is")
+    if found.get("EnableTerminationProtection"):
+        raise DestroyError(
+            f"{stack} is protected against termination: it stays as it is. If it is to go, run `aws cloudformation "
+            f"update-termination-protection --no-enable-termination-protection --stack-name {stack}`, then this again"
+        )
     if found["StackStatus"].endswith("_IN_PROGRESS"):
         raise DestroyError(f"{stack} is being changed ({found['StackStatus']}): try again when that is done")
     data = list(_data(cloudformation, found["StackId"]))

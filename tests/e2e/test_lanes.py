@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from delivery import configuration
+from delivery.artifact import ROOT
 from local.deployment import Deployment
 from support.deployed import GOOD
 
@@ -74,6 +76,19 @@ def test_the_first_deployment_waits_for_approval(production, approver, checkout)
     assert summary.startswith("sluice-production, lane infrastructure: add 10: ")
     assert execution["variables"]["Plan"]["LANE"] == "infrastructure"
     assert ended(execution)["Approve"] == ended(execution)["Smoke"] == "Succeeded"
+
+
+def test_what_works_is_protected(deployment, production):
+    policies, terminations = [], []
+    for one in (deployment, production):
+        cloudformation = one.cloud.client("cloudformation")
+        policies.append(json.loads(cloudformation.get_stack_policy(StackName=one.stack)["StackPolicyBody"]))
+        [stack] = cloudformation.describe_stacks(StackName=one.stack)["Stacks"]
+        terminations.append(stack["EnableTerminationProtection"])
+
+    settings = [configuration.read(ROOT / "environments" / f"{name}.json") for name in ("staging", "production")]
+    assert policies == [one["StackPolicy"] for one in settings] and policies[0] != policies[1]
+    assert terminations == [False, True]
 
 
 def test_an_identical_tree_executes_nothing(production, approver, checkout):

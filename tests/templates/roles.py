@@ -369,7 +369,8 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("s3:PutObject s3:GetObject s3:GetObjectVersion", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
         *PLANNING,
         may_not(
-            "cloudformation:ExecuteChangeSet cloudformation:UpdateStack cloudformation:DeleteStack",
+            "cloudformation:ExecuteChangeSet cloudformation:UpdateStack cloudformation:DeleteStack "
+            "cloudformation:SetStackPolicy cloudformation:UpdateTerminationProtection",
             stack("sluice-staging"),
         ),
         may("s3:GetObject", f"arn:aws:s3:::{TESTED}/tested/{'ab' * 32}"),
@@ -410,6 +411,11 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         *PLANNING,
         may("cloudformation:ExecuteChangeSet", stack("sluice-staging")),
         may_not("cloudformation:UpdateStack cloudformation:DeleteStack", stack("sluice-staging")),
+        may("cloudformation:SetStackPolicy cloudformation:UpdateTerminationProtection", stack("sluice-staging")),
+        *(
+            may_not("cloudformation:SetStackPolicy cloudformation:UpdateTerminationProtection", stack(name))
+            for name in (BUCKETS.name, "sluice-production", PIPELINE.name)
+        ),
     ],
     ("pipeline", "CloudFormationRole"): [
         may(

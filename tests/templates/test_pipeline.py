@@ -2,11 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
-from delivery import bootstrap
+from delivery import bootstrap, configuration
+from delivery.changes import Change
 from templates.cfn import FILES, ROOT, deployment, load
 
 STACKS = deployment(alert_email="ops@example.org")
@@ -138,7 +140,7 @@ def test_the_plan_is_made_of_what_was_built_and_pushed() -> None:
 @pytest.mark.parametrize("project", ["Plan", "Smoke"])
 def test_every_variable_of_a_buildspec_is_set(project: str) -> None:
     used = set(re.findall(r"\$(\w+)", commands(f"buildspec-{project.lower()}.yml")))
-    assert used - {"CODEBUILD_SRC_DIR_Build"} == variables(project) - ({"ENVIRONMENT"} - used)
+    assert used - {"CODEBUILD_SRC_DIR_Build"} == variables(project)
 
 
 def test_what_is_executed_is_the_change_set_that_was_planned() -> None:
@@ -155,6 +157,21 @@ def test_every_parameter_of_the_root_template_is_set_once(environment: str) -> N
     settings = json.loads((ROOT / "environments" / f"{environment}.json").read_text())["Parameters"]
     assert not set(settings) & plan_parameters()
     assert set(settings) | plan_parameters() == set(load("root")["Parameters"])
+
+
+def test_productions_policy_keeps_the_nested_stacks_that_hold_data() -> None:
+    settings = configuration.read(ROOT / "environments" / "production.json")
+    [kept, allowed] = settings["StackPolicy"]["Statement"]
+    assert (kept["Effect"], set(kept["Action"])) == ("Deny", {"Update:Replace", "Update:Delete"})
+    assert allowed == configuration.ALLOW_ALL
+    holding = {
+        logical
+        for logical, nested in load("root")["Resources"].items()
+        for resource in load(Path(nested["Properties"]["TemplateURL"]).stem)["Resources"].values()
+        if Change("", resource["Type"], "").is_stateful
+    }
+    assert {resource.removeprefix("LogicalResourceId/") for resource in kept["Resource"]} == holding
+    assert configuration.read(ROOT / "environments" / "staging.json")["StackPolicy"]["Statement"] == [allowed]
 
 
 def test_run_artifacts_expire_and_nothing_that_is_deployed_does() -> None:

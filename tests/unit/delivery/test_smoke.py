@@ -1,13 +1,18 @@
 """What the smoke test takes for a failure, and what it remembers; tests/e2e/test_lanes.py has it in a pipeline."""
 
+import contextlib
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 
 import boto3
 import pytest
 from moto import mock_aws
 
 from delivery import smoke
-from delivery.smoke import FILE, SmokeError, go_back, remember, smoke_test
+from delivery.configuration import ALLOW_ALL
+from delivery.smoke import FILE, SmokeError, go_back, main, protect, remember, smoke_test
 
 GOOD = {"state": "SUCCEEDED", "reason": "", "rows_good": 2, "rows_rejected": 0}
 
@@ -61,14 +66,23 @@ class Account:
 
 
 class CloudFormation:
-    """One stack."""
+    """One stack; `guards` is what it has been protected with."""
 
-    def __init__(self, environment: str) -> None:
-        self._environment = environment
+    def __init__(self, environment: str, outputs: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._environment, self._outputs = environment, outputs
+        self.guards: dict[str, object] = {}
+
+    def set_stack_policy(self, StackName: str, StackPolicyBody: str) -> None:
+        self.guards["policy"] = json.loads(StackPolicyBody)
+
+    def update_termination_protection(self, StackName: str, EnableTerminationProtection: bool) -> None:
+        self.guards["termination"] = EnableTerminationProtection
 
     def describe_stacks(self, StackName: str) -> dict:
         parameters = [{"ParameterKey": "Environment", "ParameterValue": self._environment}]
-        return {"Stacks": [{"Parameters": parameters, "Tags": [{"Key": "Project", "Value": "sluice"}]}]}
+        outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self._outputs.items()]
+        tags = [{"Key": "Project", "Value": "sluice"}]
+        return {"Stacks": [{"Parameters": parameters, "Outputs": outputs, "Tags": tags}]}
 
     def get_template(self, StackName: str, TemplateStage: str) -> dict:
         return {"TemplateBody": "Resources: {}\n"}
@@ -126,3 +140,26 @@ def test_what_works_is_remembered_and_stamped_outside_of_production(
 def test_a_first_release_has_none_to_go_back_to(account: Account) -> None:
     account._clients["cloudformation"] = CloudFormation("staging")
     assert go_back(account, "artifacts", "s", "role").startswith("there is no earlier release")
+
+
+@pytest.mark.parametrize(("environment", "termination"), [("staging", {}), ("production", {"termination": True})])
+def test_what_works_is_protected(account: Account, environment: str, termination: dict) -> None:
+    account._clients["cloudformation"] = cloudformation = CloudFormation(environment)
+    policy = {"Statement": [ALLOW_ALL]}
+    protect(account, "s", {"Parameters": {"Environment": environment}, "Tags": {}, "StackPolicy": policy})
+    assert cloudformation.guards == {"policy": policy, **termination}
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_only_what_works_is_protected(
+    account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, works: bool
+) -> None:
+    account._clients["cloudformation"] = cloudformation = CloudFormation("production", account.outputs)
+    account.told = GOOD if works else {**GOOD, "state": "FAILED"}
+    monkeypatch.setattr(smoke, "boto3", SimpleNamespace(client=account))
+    settings = tmp_path / "production.json"
+    settings.write_text('{"Parameters": {"Environment": "production"}}')
+    options = {"stack": "s", "bucket": "artifacts", "digest": "ab" * 32, "role-arn": "r", "configuration": settings}
+    with pytest.raises(SystemExit, match="the release does not work") if not works else contextlib.nullcontext():
+        main([part for name, value in options.items() for part in (f"--{name}", str(value))])
+    assert bool(cloudformation.guards) == works
