@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from delivery.changes import Change, describe, failure, is_empty, leaves
 
 PRODUCTION = "production"
 
 _PREFIX = "plan-"
+# What becomes of a creation that fails: no such stack was ever complete.
+_NEVER_CREATED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
+_PATIENTLY = {"Delay": 5, "MaxAttempts": 240}
 _SUMMARY_CHARACTERS = 900
 _ORDER = ("remove", "replace", "may replace", "add", "import", "modify")
 _LOSSES = {"remove": "would be removed", "replace": "would be replaced", "may replace": "might be replaced"}
@@ -132,9 +135,11 @@ def _table(title: str, changes: Sequence[Change]) -> list[str]:
 def make(cloudformation: Any, s3: Any, request: Request, say: Callable[[str], None] = print) -> Plan:
     """Create the change set and say what it would do; the clients are boto3's.
 
-    A change set that must not be executed, or need not, is deleted. Raises PlanError where CloudFormation makes none.
+    A change set that must not be executed, or need not, is deleted. Outside of production, a stack that was never
+    created as a whole is deleted first where the change set is kept, as CodePipeline's REPLACE_ON_FAILURE does. Raises
+    PlanError where CloudFormation makes no change set.
     """
-    stack = _settled(cloudformation, request.stack, say)
+    stack = _settled(cloudformation, request, say)
     if request.is_kept:
         _forget_earlier(cloudformation, request.stack, stack, say)
     created = _create(cloudformation, request, stack)
@@ -195,8 +200,9 @@ def tested_key(digest: str) -> str:
     return f"tested/{digest}"
 
 
-def _settled(cloudformation: Any, name: str, say: Callable[[str], None]) -> dict | None:
+def _settled(cloudformation: Any, request: Request, say: Callable[[str], None]) -> dict | None:
     """The stack once nothing is in progress, None if it is to be created."""
+    name = request.stack
     while True:
         try:
             stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
@@ -211,7 +217,11 @@ def _settled(cloudformation: Any, name: str, say: Callable[[str], None]) -> dict
             break
         say(f"waiting: {name} is {status}")
         time.sleep(5)
-    if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
+    if status in _NEVER_CREATED and request.is_kept and request.environment != PRODUCTION:
+        say(f"deleting {name}, which is {status}: it was never created as a whole")
+        _delete(cloudformation, stack["StackId"], request)
+        return None
+    if status in (*_NEVER_CREATED, "DELETE_FAILED"):
         raise PlanError(
             f"{name} is {status}: it was never created, or not deleted, as a whole. Delete what is left of it "
             f"(`aws cloudformation delete-stack --stack-name {name}`), then release the change again"
@@ -222,6 +232,18 @@ def _settled(cloudformation: Any, name: str, say: Callable[[str], None]) -> dict
             f"continue-update-rollback --stack-name {name}`, then release the change again"
         )
     return stack
+
+
+def _delete(cloudformation: Any, stack_id: str, request: Request) -> None:
+    # By its id: a stack that somebody creates by that name meanwhile is another one.
+    cloudformation.delete_stack(StackName=stack_id, RoleARN=request.role_arn)
+    try:
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack_id, WaiterConfig=_PATIENTLY)
+    except WaiterError as error:
+        raise PlanError(
+            f"{request.stack} cannot be deleted: remove what hinders it (see its events), run `aws cloudformation "
+            f"delete-stack --stack-name {request.stack}`, then release the change again"
+        ) from error
 
 
 def _forget_earlier(cloudformation: Any, name: str, stack: dict | None, say: Callable[[str], None]) -> None:

@@ -369,9 +369,15 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("s3:PutObject s3:GetObject s3:GetObjectVersion", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
         *PLANNING,
         may_not(
-            "cloudformation:ExecuteChangeSet cloudformation:UpdateStack cloudformation:DeleteStack "
-            "cloudformation:SetStackPolicy cloudformation:UpdateTerminationProtection",
+            "cloudformation:ExecuteChangeSet cloudformation:UpdateStack cloudformation:SetStackPolicy "
+            "cloudformation:UpdateTerminationProtection",
             stack("sluice-staging"),
+        ),
+        # One that was never created as a whole.
+        may("cloudformation:DeleteStack", stack("sluice-staging")),
+        *(
+            may_not("cloudformation:DeleteStack", stack(name))
+            for name in (BUCKETS.name, "sluice-production", PIPELINE.name)
         ),
         may("s3:GetObject", f"arn:aws:s3:::{TESTED}/tested/{'ab' * 32}"),
         may("s3:ListBucket", f"arn:aws:s3:::{TESTED}"),

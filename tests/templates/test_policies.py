@@ -13,8 +13,9 @@ from cfnlint.helpers import load_resource
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from templates.cfn import REGION, Stack, deployment, resources
-from templates.decisions import Row, allows
+from templates.decisions import Row, allows, may
 from templates.roles import STACKS, TABLE
+from templates.roles import stack as stack_arn
 
 ROLES = [
     (name, logical)
@@ -72,6 +73,12 @@ DECISIONS = [
 @pytest.mark.parametrize(("role_of", "action", "row"), DECISIONS)
 def test_decision(role_of: tuple[str, str], action: str, row: Row) -> None:
     assert decide(policies(*role_of), action, row) is row.is_allowed, str(row)
+
+
+def test_the_plan_of_production_deletes_no_stack() -> None:
+    documents = policies("pipeline", "PlanRole", deployment("production"))
+    asked = may("cloudformation:CreateChangeSet cloudformation:DeleteStack", stack_arn("sluice-production"))
+    assert [decide(documents, action, asked) for action in asked.actions.split()] == [True, False]
 
 
 def test_every_role_is_in_the_table() -> None:

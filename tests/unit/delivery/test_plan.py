@@ -5,13 +5,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 from delivery.changes import Change, leaves
 from delivery.plan import PlanError, Request, make
 from delivery.plan_command import write
 
 ROOT_ARN = "arn:aws:cloudformation:us-east-1:111122223333:changeSet/plan-1/0001"
+STACK_ID = "arn:aws:cloudformation:us-east-1:111122223333:stack/sluice-staging/0003"
+ROLE = "arn:aws:iam::111122223333:role/x"
 NESTED_ARN = "arn:aws:cloudformation:us-east-1:111122223333:changeSet/{}/0002"
 TEMPLATE = "Resources: {}\n"
 DIGEST = "ab" * 32
@@ -37,7 +39,10 @@ CODE = change("Process", "AWS::Lambda::Function", "Modify", detail("Code", "Para
 
 
 class CloudFormation:
-    """A stack and the change sets that are asked for; `deleted` are those that were deleted."""
+    """A stack and the change sets that are asked for; `deleted` are those that were deleted.
+
+    `removed` are the stacks that were deleted, by id and role; where `is_stuck`, that does not help.
+    """
 
     def __init__(self, changes: dict[str, list[dict]], status: str | None = "UPDATE_COMPLETE") -> None:
         """`changes` are those of the root ("") and of each nested stack."""
@@ -47,11 +52,25 @@ class CloudFormation:
         self.earlier = [{"ChangeSetName": "plan-0", "ExecutionStatus": "AVAILABLE"}]
         self.template = TEMPLATE
         self.reason = ""
+        self.removed: list[tuple[str, str]] = []
+        self.is_stuck = False
 
     def describe_stacks(self, StackName: str) -> dict:
         if self.status is None:
             raise ClientError({"Error": {"Code": "ValidationError", "Message": "it does not exist"}}, "DescribeStacks")
-        return {"Stacks": [{"StackStatus": self.status}]}
+        return {"Stacks": [{"StackStatus": self.status, "StackId": STACK_ID}]}
+
+    def delete_stack(self, StackName: str, RoleARN: str) -> None:
+        self.removed.append((StackName, RoleARN))
+        self.status = "DELETE_FAILED" if self.is_stuck else None
+
+    def get_waiter(self, name: str) -> "CloudFormation":
+        assert name == "stack_delete_complete"
+        return self
+
+    def wait(self, StackName: str, WaiterConfig: dict) -> None:
+        if self.status:
+            raise WaiterError("StackDeleteComplete", "it ended in another state", {})
 
     def create_change_set(self, **request: object) -> dict:
         self.created.append(request)
@@ -107,7 +126,7 @@ def plan(cloudformation: CloudFormation, environment: str = "staging", **more: o
         template=TEMPLATE,
         parameters={"Environment": environment, "ArtifactDigest": DIGEST},
         tags={},
-        role_arn="arn:aws:iam::111122223333:role/x",
+        role_arn=ROLE,
         is_kept=True,
         tested_bucket="staging",
     )
@@ -238,10 +257,47 @@ def test_a_first_deployment(environment: str, on_failure: str | None) -> None:
     assert "IncludeNestedStacks" not in request
 
 
-@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED"])
-def test_a_stack_that_is_stuck_is_named_with_the_way_out(status: str) -> None:
-    with pytest.raises(PlanError, match=rf"{status}.*aws cloudformation .* --stack-name sluice-staging"):
-        plan(CloudFormation({"": []}, status))
+NEVER_CREATED = ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"]
+
+
+@pytest.mark.parametrize("status", NEVER_CREATED)
+def test_outside_of_production_a_stack_that_was_never_created_is_replaced(status: str) -> None:
+    cloudformation = CloudFormation({"": [stack("Queue", action="Add")], "Queue": []}, status)
+    made = plan(cloudformation)
+    assert (made.lane, made.change_set) == ("infrastructure", "plan-1")
+    assert cloudformation.removed == [(STACK_ID, ROLE)]
+    assert [request["ChangeSetType"] for request in cloudformation.created] == ["CREATE"]
+
+
+def test_a_stack_that_cannot_be_replaced_is_named_with_the_way_out() -> None:
+    cloudformation = CloudFormation({"": []}, "ROLLBACK_FAILED")
+    cloudformation.is_stuck = True
+    with pytest.raises(PlanError, match="sluice-staging cannot be deleted: .*--stack-name sluice-staging"):
+        plan(cloudformation)
+    assert cloudformation.created == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_kept", "status"),
+    [
+        *(("production", True, status) for status in NEVER_CREATED),
+        *(("staging", False, status) for status in NEVER_CREATED),
+        # These were complete once, or may have been.
+        *(("staging", True, status) for status in ("DELETE_FAILED", "UPDATE_ROLLBACK_FAILED")),
+    ],
+)
+def test_a_stack_that_is_stuck_is_named_with_the_way_out(environment: str, is_kept: bool, status: str) -> None:
+    cloudformation = CloudFormation({"": []}, status)
+    with pytest.raises(PlanError, match=rf"{status}.*aws cloudformation .* --stack-name sluice-{environment}"):
+        plan(cloudformation, environment, is_kept=is_kept)
+    assert cloudformation.removed == []
+
+
+@pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_FAILED"])
+def test_a_stack_that_was_complete_is_never_deleted(status: str) -> None:
+    cloudformation = CloudFormation({"": [stack("Lambda", detail("Parameters"))], "Lambda": [CODE]}, status)
+    assert plan(cloudformation).lane == "code"
+    assert cloudformation.removed == []
 
 
 def test_why_there_can_be_no_plan() -> None:
