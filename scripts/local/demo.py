@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from delivery.artifact import ROOT
 from local import cloud as local_cloud
 from local.additions import Additions
 from local.deployment import Deployment, DeploymentError, Ending
 from sluice.contract.descriptor import DescriptorError
 
-ROOT = Path(__file__).parents[2]
 SAMPLES = Path(__file__).parent / "samples"
 # What must become of the samples, which are stored under their keys.
 EXPECTED = {

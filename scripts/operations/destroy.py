@@ -10,9 +10,10 @@ import boto3
 from botocore.exceptions import ClientError
 
 from delivery.bootstrap import ENVIRONMENTS
+from delivery.changes import STACK
+from delivery.plan import PRODUCTION
 
-PRODUCTION = "production"
-_STACK, _BUCKET, _TABLE = "AWS::CloudFormation::Stack", "AWS::S3::Bucket", "AWS::DynamoDB::Table"
+_BUCKET, _TABLE = "AWS::S3::Bucket", "AWS::DynamoDB::Table"
 _GONE = ("NoSuchBucket", "ResourceNotFoundException")
 # What is being processed meanwhile may still write a result.
 _EMPTYINGS = 10
@@ -98,7 +99,7 @@ def _data(cloudformation: Any, stack: str) -> Iterator[tuple[str, str]]:
             kind, name = resource["ResourceType"], resource.get("PhysicalResourceId")
             if not name or resource["ResourceStatus"] == "DELETE_COMPLETE":
                 continue
-            if kind == _STACK:
+            if kind == STACK:
                 yield from _data(cloudformation, name)
             elif kind in (_BUCKET, _TABLE):
                 yield kind, name

@@ -19,7 +19,6 @@ ACCOUNT, REGION = get_account_id(), get_region()
 FILES = {path.stem: path for path in (*sorted((ROOT / "templates").glob("*.yaml")), ROOT / "pipeline.yaml")}
 
 COMMIT, DIGEST = "0" * 40, "ab" * 32
-PIPELINE_STACK = "sluice-pipeline-staging"
 RANDOM = "1A2B3C4D5E6F"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 

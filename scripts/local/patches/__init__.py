@@ -6,11 +6,8 @@ be offered upstream; tests/local/test_patches.py has a test for each that fails 
 """
 
 import inspect
-from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
-
-Patch = Callable[[Path], None]
 
 
 def apply(folder: Path, without: set[str] | frozenset[str] = frozenset()) -> None:
