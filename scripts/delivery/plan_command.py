@@ -19,7 +19,7 @@ from urllib.parse import quote
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from delivery import artifact, configuration
+from delivery import artifact, assumed, configuration
 from delivery.plan import Plan, PlanError, Request, make
 
 BLOCKED = 3  # exit status
@@ -64,6 +64,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--stack", required=True, help="name of the stack")
     parser.add_argument("--bucket", required=True, help="artifact bucket, in which the plan is stored")
+    parser.add_argument("--assume-role", metavar="ARN", help="role that may plan the stack (default: your own rights)")
     parser.add_argument("--template", required=True, type=Path, help="packaged root template (build/root.yaml)")
     parser.add_argument("--configuration", required=True, type=Path, help="environments/<environment>.json")
     parser.add_argument("--role-arn", required=True, help="role that CloudFormation deploys with")
@@ -101,7 +102,8 @@ def main(arguments: list[str] | None = None) -> None:
             allowed_untested=options.allow_untested,
         )
         s3 = boto3.client("s3")
-        plan = make(boto3.client("cloudformation"), s3, request, _say)
+        target = assumed.session(options.assume_role) if options.assume_role else boto3
+        plan = make(target.client("cloudformation"), s3, request, _say)
         name = plan.change_set or f"{plan.stack}-{datetime.datetime.now(datetime.UTC):%Y%m%d%H%M%S%f}"
         url = _store(s3, options.bucket, name, plan.as_markdown())
     except (PlanError, configuration.ConfigurationError, BotoCoreError, ClientError, OSError) as error:

@@ -23,7 +23,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from delivery import configuration, plan, subscriber
+from delivery import assumed, configuration, plan, subscriber
 
 PREFIX = "smoke/"
 # All of it is good: operators are mailed of what is not.
@@ -114,9 +114,12 @@ def _remove(s3: Any, bucket: str, key: str) -> None:
         s3.delete_object(Bucket=bucket, Key=key, VersionId=version["VersionId"])
 
 
-def remember(client: Client, bucket: str, stack: str, digest: str) -> None:
-    """Record the stack as it is as good; stamp the artifact as tested, but in production."""
-    cloudformation, s3 = client("cloudformation"), client("s3")
+def remember(client: Client, s3: Any, bucket: str, stack: str, digest: str) -> None:
+    """Record the stack as it is as good; stamp the artifact as tested, but in production.
+
+    `s3` is the boto3 client for the artifact bucket.
+    """
+    cloudformation = client("cloudformation")
     [described] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     parameters = {one["ParameterKey"]: one["ParameterValue"] for one in described["Parameters"]}
     good = {
@@ -141,16 +144,19 @@ def protect(client: Client, stack: str, settings: Mapping[str, dict]) -> None:
         cloudformation.update_termination_protection(StackName=stack, EnableTerminationProtection=True)
 
 
-def go_back(client: Client, bucket: str, stack: str, role_arn: str, say: Say = print) -> str:
-    """Deploy the last good release; return what became of it, in words. Raises PlanError where that is not possible."""
+def go_back(client: Client, s3: Any, bucket: str, stack: str, role_arn: str, say: Say = print) -> str:
+    """Deploy the last good release; return what became of it, in words. Raises PlanError where that is not possible.
+
+    `s3` is the boto3 client for the artifact bucket.
+    """
     cloudformation = client("cloudformation")
     try:
-        good = json.loads(client("s3").get_object(Bucket=bucket, Key=_good_key(stack))["Body"].read())
-    except client("s3").exceptions.NoSuchKey:
+        good = json.loads(s3.get_object(Bucket=bucket, Key=_good_key(stack))["Body"].read())
+    except s3.exceptions.NoSuchKey:
         return "there is no earlier release to go back to, so this one stays"
     made = plan.make(
         cloudformation,
-        client("s3"),
+        s3,
         plan.Request(
             stack=stack,
             environment=good["parameters"]["Environment"],
@@ -195,11 +201,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--stack", required=True, help="name of the deployed stack")
     parser.add_argument("--bucket", required=True, help="artifact bucket")
+    parser.add_argument("--assume-role", metavar="ARN", help="role that may do so (default: your own rights)")
     parser.add_argument("--digest", required=True, help="SHA-256 of the deployed artifact")
     parser.add_argument("--role-arn", required=True, help="role that CloudFormation deploys with")
     parser.add_argument("--configuration", required=True, type=Path, help="environments/<environment>.json")
     options = parser.parse_args(arguments)
-    client = functools.cache(boto3.client)
+    target = assumed.session(options.assume_role) if options.assume_role else boto3
+    client, s3 = functools.cache(target.client), boto3.client("s3")
     try:
         settings = configuration.read(options.configuration)
     except configuration.ConfigurationError as error:
@@ -212,12 +220,12 @@ def main(arguments: list[str] | None = None) -> None:
     except (SmokeError, BotoCoreError, ClientError, KeyError) as error:
         _say(f"FAILED: {error}")
         try:
-            became = go_back(client, options.bucket, options.stack, options.role_arn, _say)
+            became = go_back(client, s3, options.bucket, options.stack, options.role_arn, _say)
         except (plan.PlanError, BotoCoreError, ClientError) as failure:
             sys.exit(f"smoke: the release does not work ({error}), and the last good one cannot come back: {failure}")
         sys.exit(f"smoke: the release does not work ({error}); {became}")
     try:
-        remember(client, options.bucket, options.stack, options.digest)
+        remember(client, s3, options.bucket, options.stack, options.digest)
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"smoke: the release works, but that cannot be recorded: {error}")
     try:

@@ -71,7 +71,7 @@ class Deployment:
             approval.expect_questions(cloud)
         chosen = {"Repository": REPOSITORY, "Branch": BRANCH, "Environment": ENVIRONMENT, **parameters}
         self._branch = chosen["Branch"]
-        self.pipeline = deploy_pipeline(cloud.client("cloudformation"), chosen, say)
+        self.pipeline = deploy_pipeline(cloud.client, cloud.client, chosen, say)
         self.stack = self.pipeline["ApplicationStack"]
         self._remote = codepipeline.create_repository(cloud.folder / "repository.git", cloud)
         self._subscriber = ""

@@ -362,11 +362,24 @@ def change_set_names(cloud: Cloud) -> None:
     assert refusal(planner.create_change_set, ChangeSetName="plan-1", **asked) == "AccessDenied"
 
 
+def role_as_principal(cloud: Cloud) -> None:
+    trust, assuming = {"Principal": {"AWS": ACCOUNT_ROOT}}, {"Action": "sts:AssumeRole", "Resource": "*"}
+    step, other = role(cloud, trust, assuming), role(cloud, trust, assuming)
+    target = role(cloud, {**trust, "Condition": {"ArnLike": {"aws:PrincipalArn": step}}})
+
+    def assume(caller):
+        sts = cloud.client("sts", cloud.assume(caller, "tester"))
+        return sts.assume_role(RoleArn=target, RoleSessionName="tester")["AssumedRoleUser"]["Arn"]
+
+    assert target.rpartition("/")[2] in assume(step)
+    assert refusal(assume, caller=other) == "AccessDenied"
+
+
 CHECKS = {check.__name__: check for check in (
     nested_attributes, nested_names, nested_create_rollback, nested_retain, nested_change_sets, missing_code,
     deleted_function_ends, python_runtime, function_logs, pipeline, connection, releases, iam_decisions,
     tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, queue_batches,
-    subscription_resource, change_set_names)}
+    subscription_resource, change_set_names, role_as_principal)}
 
 
 @pytest.mark.parametrize("name", CHECKS)

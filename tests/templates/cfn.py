@@ -60,17 +60,26 @@ class Stack:
 
 
 def deployment(
-    environment: str = "staging", alert_email: str = "", connection_arn: str = "", tested_bucket: str = ""
+    environment: str = "staging",
+    alert_email: str = "",
+    connection_arn: str = "",
+    tested_bucket: str = "",
+    target_account: str = ACCOUNT,
 ) -> dict[str, Stack]:
-    """The pipeline's stack, the root stack and its nested stacks, by template.
+    """The target's stack, the pipeline's, the root stack and its nested stacks, by template.
 
-    Fails where a value that is passed on does not match the pattern of the parameter that takes it.
+    The pipeline is told that the target's roles are of `target_account`. Fails where a value that is passed on does not
+    match the pattern of the parameter that takes it.
     """
     stacks: dict[str, Stack] = {}
     source = {"Repository": "example/sluice", "Branch": "main", "ConnectionArn": connection_arn}
     settings = {"Environment": environment, "AlertEmail": alert_email}
-    given = source | settings | {"TestedBucket": tested_bucket}
-    pipeline = _resolve(f"sluice-pipeline-{environment}", "pipeline", given, stacks)
+    name = f"sluice-pipeline-{environment}"
+    known = {"Environment": environment, "PipelineAccount": ACCOUNT, "PipelineStack": name}
+    target = _resolve(f"sluice-target-{environment}", "target", known, stacks)
+    roles = {key: value.replace(f"::{ACCOUNT}:", f"::{target_account}:") for key, value in target.outputs.items()}
+    given = source | settings | roles | {"TestedBucket": tested_bucket}
+    pipeline = _resolve(name, "pipeline", given, stacks)
     release = {"ArtifactBucket": pipeline.ref("Artifacts"), "ArtifactDigest": DIGEST, "CommitId": COMMIT}
     _resolve(f"sluice-{environment}", "root", settings | release, stacks)
     return stacks

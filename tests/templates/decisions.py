@@ -74,7 +74,8 @@ def _request(action: str, resource: str, context: Mapping[str, str], principal: 
     return iam.EvalContext(
         principal_arn=principal,
         principal_type="AssumedRole",
-        principal_account=ACCOUNT,
+        # Where an ARN names no account, as S3's do not, the evaluator takes the principal's for the resource's.
+        principal_account=context.get("aws:ResourceAccount", ACCOUNT),
         action=action,
         resource_arn=resource,
         region=REGION,

@@ -7,7 +7,7 @@ TESTED = "sluice-pipeline-staging-artifacts-of-another-pipeline"
 STACKS = deployment(tested_bucket=TESTED)
 STACKS["teardown"] = teardown(STACKS)
 STACKS["github-oidc"] = github(stacks=STACKS)
-PIPELINE, BUCKETS, QUEUE = STACKS["pipeline"], STACKS["buckets"], STACKS["queue"]
+PIPELINE, TARGET, BUCKETS, QUEUE = (STACKS[name] for name in ("pipeline", "target", "buckets", "queue"))
 OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
@@ -91,6 +91,12 @@ def invokes(alias: str, function: str) -> list[Row]:
     ]
 
 
+PIPELINE_ROLES, TARGET_ROLES = (
+    [one["Attributes"]["Arn"] for one in found.resources.values() if one["Type"] == "AWS::IAM::Role"]
+    for found in (PIPELINE, TARGET)
+)
+OTHER_ROLES = [*TARGET_ROLES, PIPELINE.arn("PipelineRole"), role("Administrator")]
+
 # Of every project that works for the pipeline.
 BUILDS = [
     may("logs:CreateLogStream logs:PutLogEvents", BUILD_LOG),
@@ -99,11 +105,17 @@ BUILDS = [
     may_not("s3:GetBucketAcl s3:GetBucketLocation", UPLOADS),
     may_not("s3:PutObject s3:DeleteObject", f"{RUN}/Source/a1B2c3D"),
     may_not("s3:GetObject s3:GetObjectVersion s3:PutObject", "arn:aws:s3:::somebody-elses/x/Source/a1B2c3D"),
-    may_not("iam:PutRolePolicy sts:AssumeRole", PIPELINE.arn("CloudFormationRole")),
+    may_not("iam:PutRolePolicy iam:PassRole", TARGET.arn("CloudFormationRole")),
     may_not("lambda:UpdateFunctionCode lambda:InvokeFunction", FUNCTION),
 ]
-# Of those that make change sets.
+# Of the target's roles that make change sets.
 PLANNING = [
+    may("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
+    may_not("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml", {"aws:ResourceAccount": "999999999999"}),
+    may_not("s3:PutObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
+    may_not("s3:GetObject s3:GetObjectVersion s3:PutObject", f"{RUN}/Source/a1B2c3D"),
+    may_not("s3:GetObject s3:PutObject", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
+    may_not("s3:GetObject s3:PutObject", f"{ARTIFACTS}/tested/{'ab' * 32}"),
     *(
         may(
             "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet "
@@ -115,8 +127,8 @@ PLANNING = [
     ),
     may_not("cloudformation:CreateChangeSet cloudformation:DeleteChangeSet", stack("sluice-production")),
     may_not("cloudformation:CreateChangeSet cloudformation:ExecuteChangeSet", stack(PIPELINE.name)),
-    may("iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}),
-    may_not("iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
+    may("iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}),
+    may_not("iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
     may_not("iam:PassRole", role("somebody-elses"), {"iam:PassedToService": "cloudformation.amazonaws.com"}),
 ]
 
@@ -141,7 +153,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         *tells(UPLOAD_TOPIC, other=ALERT_TOPIC),
         *writes(PROCESS_LOG, other=SWEEP_LOG),
         may_not("logs:CreateLogStream logs:PutLogEvents", BUILD_LOG),
-        may_not("sts:AssumeRole iam:PassRole", PIPELINE.arn("CloudFormationRole")),
+        may_not("sts:AssumeRole iam:PassRole", TARGET.arn("CloudFormationRole")),
     ],
     ("iam", "SweepRole"): [
         may("s3:ListBucketVersions", UPLOADS),
@@ -281,7 +293,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("dynamodb:DeleteTable", arn("dynamodb", f"table/sluice-production-Ledger-{RANDOM}")),
         may_not("dynamodb:Scan dynamodb:UpdateTable", LEDGER),
         may_not(
-            "iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
+            "iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
         ),
     ],
     ("teardown", "ScheduleRole"): [
@@ -319,21 +331,11 @@ TABLE: dict[tuple[str, str], list[Row]] = {
             for project in ("Build", "Plan", "Smoke")
         ),
         may_not("codebuild:StartBuild codebuild:BatchGetBuilds", arn("codebuild", "project/somebody-elses")),
-        may(
-            "cloudformation:DescribeChangeSet cloudformation:ExecuteChangeSet cloudformation:DescribeStacks "
-            "cloudformation:DescribeStackEvents",
-            stack("sluice-staging"),
-        ),
-        may_not("cloudformation:ExecuteChangeSet", stack("sluice-production")),
-        may_not("cloudformation:ExecuteChangeSet", stack(PIPELINE.name)),
-        # It executes what was planned, and plans nothing itself.
+        may("sts:AssumeRole", TARGET.arn("DeployRole")),
+        *(may_not("sts:AssumeRole", other) for other in OTHER_ROLES if other != TARGET.arn("DeployRole")),
+        may_not("cloudformation:ExecuteChangeSet cloudformation:CreateChangeSet", stack("sluice-staging")),
         may_not(
-            "cloudformation:CreateChangeSet cloudformation:UpdateStack cloudformation:DeleteStack "
-            "cloudformation:SetStackPolicy cloudformation:UpdateTerminationProtection",
-            stack("sluice-staging"),
-        ),
-        may_not(
-            "iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
+            "iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
         ),
         may_not("iam:PutRolePolicy iam:AttachRolePolicy", PIPELINE.arn("PipelineRole")),
     ],
@@ -355,17 +357,41 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("cloudformation:UpdateStack cloudformation:ExecuteChangeSet", stack("sluice-staging")),
         may_not("lambda:UpdateFunctionCode lambda:InvokeFunction", FUNCTION),
         may_not(
-            "iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
+            "iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
         ),
     ],
     ("pipeline", "PlanRole"): [
         *BUILDS,
         may("s3:GetObject s3:GetObjectVersion", f"{RUN}/Source/a1B2c3D"),
         may("s3:GetObject s3:GetObjectVersion", f"{RUN}/Build/a1B2c3D"),
-        may("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
         may("s3:PutObject", f"{ARTIFACTS}/plans/plan-1.md"),
-        may_not("s3:PutObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
+        may_not("s3:PutObject s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
         may_not("s3:PutObject s3:GetObject s3:GetObjectVersion", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
+        may("sts:AssumeRole", TARGET.arn("PlanRole")),
+        *(may_not("sts:AssumeRole", other) for other in OTHER_ROLES if other != TARGET.arn("PlanRole")),
+        may_not("cloudformation:CreateChangeSet cloudformation:ExecuteChangeSet", stack("sluice-staging")),
+        may("s3:GetObject", f"arn:aws:s3:::{TESTED}/tested/{'ab' * 32}"),
+        may("s3:ListBucket", f"arn:aws:s3:::{TESTED}"),
+        may_not("s3:PutObject", f"arn:aws:s3:::{TESTED}/tested/{'ab' * 32}"),
+        may_not("s3:GetObject", f"arn:aws:s3:::{TESTED}/artifacts/{'ab' * 32}.zip"),
+        may_not("s3:ListBucket", UPLOADS),
+    ],
+    ("pipeline", "SmokeRole"): [
+        *BUILDS,
+        may("s3:GetObject s3:GetObjectVersion", f"{RUN}/Source/a1B2c3D"),
+        may_not("s3:GetObjectVersion", f"{RUN}/Build/a1B2c3D"),
+        may("s3:PutObject s3:GetObject", f"{ARTIFACTS}/good/sluice-staging.json"),
+        may("s3:PutObject", f"{ARTIFACTS}/tested/{'ab' * 32}"),
+        may_not("s3:PutObject s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
+        may_not("s3:PutObject s3:GetObject", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
+        may("s3:ListBucket", ARTIFACTS),
+        may_not("s3:ListBucket", UPLOADS),
+        may("sts:AssumeRole", TARGET.arn("SmokeRole")),
+        *(may_not("sts:AssumeRole", other) for other in OTHER_ROLES if other != TARGET.arn("SmokeRole")),
+        may_not("cloudformation:CreateChangeSet cloudformation:ExecuteChangeSet", stack("sluice-staging")),
+        may_not("s3:PutObject s3:GetObject s3:DeleteObjectVersion", f"{UPLOADS}/smoke/x.csv"),
+    ],
+    ("target", "PlanRole"): [
         *PLANNING,
         may_not(
             "cloudformation:ExecuteChangeSet cloudformation:UpdateStack cloudformation:SetStackPolicy "
@@ -378,16 +404,29 @@ TABLE: dict[tuple[str, str], list[Row]] = {
             may_not("cloudformation:DeleteStack", stack(name))
             for name in (BUCKETS.name, "sluice-production", PIPELINE.name)
         ),
-        may("s3:GetObject", f"arn:aws:s3:::{TESTED}/tested/{'ab' * 32}"),
-        may("s3:ListBucket", f"arn:aws:s3:::{TESTED}"),
-        may_not("s3:PutObject", f"arn:aws:s3:::{TESTED}/tested/{'ab' * 32}"),
-        may_not("s3:GetObject", f"arn:aws:s3:::{TESTED}/artifacts/{'ab' * 32}.zip"),
         may_not("s3:ListBucket", UPLOADS),
+        may_not("sts:AssumeRole", TARGET.arn("CloudFormationRole")),
     ],
-    ("pipeline", "SmokeRole"): [
-        *BUILDS,
-        may("s3:GetObject s3:GetObjectVersion", f"{RUN}/Source/a1B2c3D"),
-        may_not("s3:GetObjectVersion", f"{RUN}/Build/a1B2c3D"),
+    ("target", "DeployRole"): [
+        may(
+            "cloudformation:DescribeChangeSet cloudformation:ExecuteChangeSet cloudformation:DescribeStacks "
+            "cloudformation:DescribeStackEvents",
+            stack("sluice-staging"),
+        ),
+        may_not("cloudformation:ExecuteChangeSet", stack("sluice-production")),
+        may_not("cloudformation:ExecuteChangeSet", stack(PIPELINE.name)),
+        # It executes what was planned, and plans nothing itself.
+        may_not(
+            "cloudformation:CreateChangeSet cloudformation:UpdateStack cloudformation:DeleteStack "
+            "cloudformation:SetStackPolicy cloudformation:UpdateTerminationProtection",
+            stack("sluice-staging"),
+        ),
+        may_not(
+            "iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
+        ),
+        may_not("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
+    ],
+    ("target", "SmokeRole"): [
         may("s3:PutObject s3:GetObject s3:DeleteObjectVersion", f"{UPLOADS}/smoke/x.csv"),
         may_not("s3:PutObject s3:GetObject s3:DeleteObjectVersion", f"{UPLOADS}/prices/LSE/ABC.csv"),
         may_not("s3:PutObject s3:GetObject s3:DeleteObjectVersion", "arn:aws:s3:::somebody-elses/smoke/x.csv"),
@@ -406,12 +445,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
             "sqs:CreateQueue sqs:DeleteQueue sqs:DeleteMessage sqs:ReceiveMessage", arn("sqs", "smoke-sluice-staging-x")
         ),
         may_not("sqs:DeleteQueue sqs:DeleteMessage sqs:ReceiveMessage", INTAKE),
-        may("s3:PutObject s3:GetObject", f"{ARTIFACTS}/good/sluice-staging.json"),
-        may("s3:PutObject", f"{ARTIFACTS}/tested/{'ab' * 32}"),
-        may("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
-        may_not("s3:PutObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
-        may_not("s3:PutObject s3:GetObject", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
-        may("s3:ListBucket", ARTIFACTS),
+        may_not("s3:PutObject s3:GetObject", f"{ARTIFACTS}/good/sluice-staging.json"),
         may_not("s3:ListBucket", UPLOADS),
         *PLANNING,
         may("cloudformation:ExecuteChangeSet", stack("sluice-staging")),
@@ -422,7 +456,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
             for name in (BUCKETS.name, "sluice-production", PIPELINE.name)
         ),
     ],
-    ("pipeline", "CloudFormationRole"): [
+    ("target", "CloudFormationRole"): [
         may(
             "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet "
             "cloudformation:ExecuteChangeSet "
@@ -437,6 +471,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
         may("s3:GetObject", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
         may("s3:GetObject", f"{ARTIFACTS}/pull-requests/{'ab' * 32}.yaml"),
+        may_not("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml", {"aws:ResourceAccount": "999999999999"}),
         may_not("s3:GetObject", f"{RUN}/Source/a1B2c3D"),
         may_not("s3:PutObject s3:DeleteObject", f"{ARTIFACTS}/artifacts/{'ab' * 32}.zip"),
         may(
@@ -514,8 +549,8 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         ),
         # It cannot give itself, nor the other roles of the pipeline, anything more.
         *(
-            may_not("iam:PutRolePolicy iam:UpdateAssumeRolePolicy iam:DeleteRole", PIPELINE.arn(logical))
-            for logical in ("CloudFormationRole", "PipelineRole", "BuildRole", "PlanRole", "SmokeRole")
+            may_not("iam:PutRolePolicy iam:UpdateAssumeRolePolicy iam:DeleteRole", other)
+            for other in (*TARGET_ROLES, *PIPELINE_ROLES)
         ),
         may_not("iam:AttachRolePolicy iam:DeleteRolePermissionsBoundary", STACKS["iam"].arn("ProcessRole")),
         may_not("iam:CreateUser iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/sluice-staging-x"),
@@ -634,14 +669,14 @@ TABLE: dict[tuple[str, str], list[Row]] = {
             for name in ("sluice-production", f"sluice-production-Buckets-{RANDOM}", PIPELINE.name, "sluice-github")
         ),
         may(
-            "iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
+            "iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
         ),
-        may_not("iam:PassRole", PIPELINE.arn("CloudFormationRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
+        may_not("iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
         *(
             may_not("iam:PassRole", other, {"iam:PassedToService": "cloudformation.amazonaws.com"})
             for other in (PIPELINE.arn("PipelineRole"), STACKS["iam"].arn("ProcessRole"), role("Administrator"))
         ),
-        may_not("sts:AssumeRole iam:PutRolePolicy", PIPELINE.arn("CloudFormationRole")),
+        may_not("sts:AssumeRole iam:PutRolePolicy", TARGET.arn("CloudFormationRole")),
         may_not("iam:PutRolePolicy iam:UpdateAssumeRolePolicy", STACKS["github-oidc"].arn("Planner")),
         may_not("lambda:UpdateFunctionCode lambda:InvokeFunction", FUNCTION),
     ],

@@ -149,6 +149,9 @@ def test_what_is_executed_is_the_change_set_that_was_planned() -> None:
         "StackName": PIPELINE.outputs["ApplicationStack"],
         "ChangeSetName": "#{Plan.CHANGE_SET}",
     }
+    assert ACTIONS["Deploy"]["RoleArn"] == STACKS["target"].arn("DeployRole")
+    # A key that both accounts may use would be needed to hand artifacts over.
+    assert not {"InputArtifacts", "OutputArtifacts"} & set(ACTIONS["Deploy"])
     assert PIPELINE.outputs["ApplicationStack"] == STACKS["root"].name
 
 
@@ -188,11 +191,18 @@ def test_run_artifacts_expire_and_nothing_that_is_deployed_does() -> None:
 @pytest.mark.parametrize("environment", bootstrap.ENVIRONMENTS)
 def test_the_pipelines_stack_is_out_of_reach_of_its_cloudformation_role(environment: str) -> None:
     """Whose rights go by names that begin with the application's stack's."""
-    pipeline = deployment(environment)["pipeline"]
-    assert pipeline.name == f"sluice-pipeline-{environment}"
-    assert not pipeline.name.startswith(pipeline.outputs["ApplicationStack"])
+    stacks = deployment(environment)
+    assert stacks["pipeline"].name == f"sluice-pipeline-{environment}"
+    for name in ("pipeline", "target"):
+        assert not stacks[name].name.startswith(stacks["pipeline"].outputs["ApplicationStack"])
 
 
-def test_bootstrap_deploys_this_template_and_knows_its_environments() -> None:
-    assert bootstrap.TEMPLATE == FILES["pipeline"]
-    assert list(bootstrap.ENVIRONMENTS) == load("pipeline")["Parameters"]["Environment"]["AllowedValues"]
+def test_bootstrap_deploys_these_templates_and_knows_their_environments() -> None:
+    assert (bootstrap.PIPELINE, bootstrap.TARGET) == (FILES["pipeline"], FILES["target"])
+    for name in ("pipeline", "target"):
+        assert list(bootstrap.ENVIRONMENTS) == load(name)["Parameters"]["Environment"]["AllowedValues"]
+
+
+def test_every_output_of_the_target_is_a_parameter_of_the_pipeline() -> None:
+    """As which scripts/bootstrap passes them on."""
+    assert set(load("target")["Outputs"]) == {key for key in load("pipeline")["Parameters"] if key.endswith("RoleArn")}

@@ -76,7 +76,7 @@ def test_decision(role_of: tuple[str, str], action: str, row: Row) -> None:
 
 
 def test_the_plan_of_production_deletes_no_stack() -> None:
-    documents = policies("pipeline", "PlanRole", deployment("production"))
+    documents = policies("target", "PlanRole", deployment("production"))
     asked = may("cloudformation:CreateChangeSet cloudformation:DeleteStack", stack_arn("sluice-production"))
     assert [decide(documents, action, asked) for action in asked.actions.split()] == [True, False]
 
@@ -158,6 +158,6 @@ def test_the_drift_check_may_read_every_type_that_the_templates_use() -> None:
     allowed = {action for action, _ in lines(("iam", "DriftRole"), True)}
     for name, _, resource in resources():
         handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, resource["Type"]).schema.get("handlers", {})
-        if name not in ("pipeline", "teardown", "github-oidc") and "read" in handlers:
+        if name not in ("pipeline", "target", "teardown", "github-oidc") and "read" in handlers:
             # Nothing of ours is encrypted with a key that it would have to use for reading.
             assert set(handlers["read"]["permissions"]) - {"kms:Decrypt"} <= allowed, resource["Type"]

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from templates.cfn import ACCOUNT, REGION, deployment, resources, teardown
+from templates.cfn import ACCOUNT, RANDOM, REGION, deployment, resources, teardown
 from templates.decisions import admits
 
 STACKS = deployment()
 STACKS["teardown"] = teardown(STACKS)
+TARGET_ROLES = [logical for logical, one in STACKS["target"].resources.items() if one["Type"] == "AWS::IAM::Role"]
 STRANGER = "999999999999"
 SOMEBODY = f"arn:aws:iam::{ACCOUNT}:user/somebody"
 FOREIGNER = f"arn:aws:iam::{STRANGER}:user/somebody"
@@ -189,12 +190,59 @@ def test_a_role_is_assumed_by_its_service_only() -> None:
         "SmokeRole": "codebuild.amazonaws.com",
         "CloudFormationRole": "cloudformation.amazonaws.com",
     }
-    for stack in STACKS.values():
-        for resource in stack.resources.values():
-            if resource["Type"] == "AWS::IAM::Role":
+    for name, stack in STACKS.items():
+        for logical, resource in stack.resources.items():
+            if resource["Type"] == "AWS::IAM::Role" and (name, logical) not in ASSUMED:
                 [statement] = resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]
                 assert list(statement["Principal"]) == ["Service"], json.dumps(statement)
                 assert statement["Action"] == "sts:AssumeRole"
+
+
+# The target's roles, by the pipeline's roles that assume them.
+ASSUMED = {
+    ("target", "PlanRole"): "PlanRole",
+    ("target", "DeployRole"): "PipelineRole",
+    ("target", "SmokeRole"): "SmokeRole",
+}
+
+
+@pytest.mark.parametrize(("name", "logical"), ASSUMED)
+def test_a_role_of_the_target_is_assumed_by_its_step_of_the_pipeline_only(name: str, logical: str) -> None:
+    pipeline = STACKS["pipeline"]
+    own = [one["Attributes"]["Arn"] for one in pipeline.resources.values() if one["Type"] == "AWS::IAM::Role"]
+    step = pipeline.arn(ASSUMED[name, logical])
+    others = [f"arn:aws:iam::{ACCOUNT}:role/Administrator", step[:-13], step.replace("staging", "production")]
+    foreign = [arn.replace(f"::{ACCOUNT}:", f"::{STRANGER}:") for arn in own]
+    asked = {"sts:AssumeRole": [*own, *others, *foreign, SOMEBODY], "sts:TagSession": [step]}
+    document = STACKS[name].properties(logical)["AssumeRolePolicyDocument"]
+    policy = {"Statement": [statement | {"Resource": "*"} for statement in document["Statement"]]}
+    let_in = [
+        (action, principal)
+        for action, principals in asked.items()
+        for principal in principals
+        if admits(policy, principal, action, "*", {}) == "Allow"
+    ]
+    assert let_in == [("sts:AssumeRole", step)]
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, STRANGER])
+def test_what_is_deployed_is_read_by_the_targets_roles(account: str) -> None:
+    pipeline = deployment(target_account=account)["pipeline"]
+    policy, bucket = pipeline.properties("ArtifactsPolicy")["PolicyDocument"], pipeline.arn("Artifacts")
+    roles = {name: f"arn:aws:iam::{account}:role/sluice-target-staging-{name}-{RANDOM}" for name in TARGET_ROLES}
+    let_in = {
+        (name, action, key.split("/")[0])
+        for name, role in roles.items()
+        for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+        for key in ("templates/x", "artifacts/x", "pull-requests/x", "tested/x", "good/x", "x/Source/x")
+        if admits(policy, role, action, f"{bucket}/{key}", {}) == "Allow"
+    }
+    folders = ("templates", "artifacts", "pull-requests")
+    readers = ("CloudFormationRole", "PlanRole", "SmokeRole")
+    assert let_in == {(name, "s3:GetObject", folder) for name in readers for folder in folders}
+    elsewhere = roles["PlanRole"].replace(account, "123456789012")
+    for other in (f"arn:aws:iam::{account}:role/Administrator", roles["DeployRole"], elsewhere):
+        assert admits(policy, other, "s3:GetObject", f"{bucket}/templates/x", {}) == "ImplicitDeny"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +255,7 @@ def test_a_role_is_assumed_by_its_service_only() -> None:
     ],
 )
 def test_cloudformation_assumes_its_role_for_our_stacks_only(source: str, is_let_in: bool) -> None:
-    [statement] = STACKS["pipeline"].properties("CloudFormationRole")["AssumeRolePolicyDocument"]["Statement"]
+    [statement] = STACKS["target"].properties("CloudFormationRole")["AssumeRolePolicyDocument"]["Statement"]
     context = OURS | {"aws:SourceArn": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:{source}"}
     policy = {"Statement": [statement | {"Resource": "*"}]}
     assert (admits(policy, "cloudformation.amazonaws.com", "sts:AssumeRole", "*", context) == "Allow") is is_let_in

@@ -204,5 +204,23 @@ def change_set_names(folder: Path) -> None:
     iam_actions.request_tag_context = request_tag_context
 
 
+def role_as_principal(folder: Path) -> None:
+    """A policy's condition can be about the role that a caller has assumed.
+
+    Stock: aws:PrincipalArn is the ARN of the session, arn:aws:sts::...:assumed-role/<role>/<session>.
+    AWS: it is that of the role, arn:aws:iam::...:role/<role>.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    """
+    stock = iam_evaluator._resolve_condition_key
+
+    def resolve_condition_key(key, ctx):
+        value = stock(key, ctx)
+        if key.lower() != "aws:principalarn" or ":assumed-role/" not in value:
+            return value
+        return f"arn:aws:iam::{ctx.principal_account}:role/{iam_evaluator._role_name_from_assumed_arn(value)}"
+
+    iam_evaluator._resolve_condition_key = resolve_condition_key
+
+
 PATCHES = (iam_decisions, tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors,
-           queue_batches, subscription_resource, change_set_names)
+           queue_batches, subscription_resource, change_set_names, role_as_principal)

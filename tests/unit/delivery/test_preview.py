@@ -19,7 +19,7 @@ from templates.roles import ARTIFACTS, BUCKETS, PIPELINE, STACKS, arn, stack
 
 DIGEST = "ef" * 32
 BUCKET = PIPELINE.ref("Artifacts")
-ROLE = PIPELINE.arn("CloudFormationRole")
+ROLE = PIPELINE.outputs["CloudFormationRoleArn"]
 POLICIES = [policy["PolicyDocument"] for policy in STACKS["github-oidc"].properties("Planner")["Policies"]]
 PACKAGED = packaging.package(ROOT / "templates")
 MAIL = "ops@example.org"

@@ -126,7 +126,7 @@ def test_what_works_is_remembered_and_stamped_outside_of_production(
     account: Account, environment: str, is_stamped: bool
 ) -> None:
     account._clients["cloudformation"] = CloudFormation(environment)
-    remember(account, "artifacts", "s", "ab" * 32)
+    remember(account, account("s3"), "artifacts", "s", "ab" * 32)
     keys = [one["Key"] for one in account("s3").list_objects_v2(Bucket="artifacts")["Contents"]]
     assert keys == ["good/s.json", *([f"tested/{'ab' * 32}"] if is_stamped else [])]
     good = json.loads(account("s3").get_object(Bucket="artifacts", Key="good/s.json")["Body"].read())
@@ -139,7 +139,7 @@ def test_what_works_is_remembered_and_stamped_outside_of_production(
 
 def test_a_first_release_has_none_to_go_back_to(account: Account) -> None:
     account._clients["cloudformation"] = CloudFormation("staging")
-    assert go_back(account, "artifacts", "s", "role").startswith("there is no earlier release")
+    assert go_back(account, account("s3"), "artifacts", "s", "role").startswith("there is no earlier release")
 
 
 @pytest.mark.parametrize(("environment", "termination"), [("staging", {}), ("production", {"termination": True})])
