@@ -16,7 +16,7 @@ import boto3
 from botocore import exceptions as aws
 from botocore.exceptions import ClientError
 
-from delivery import stack
+from delivery import assumed, stack
 from delivery.stack import StackError
 
 ENVIRONMENTS = ("staging", "production")
@@ -50,9 +50,30 @@ def deploy_pipeline(
     return stack.deploy(client("cloudformation"), name, PIPELINE, {**parameters, **roles}, say)
 
 
+def update(
+    client: Client,
+    target: Client,
+    parameters: Mapping[str, str],
+    say: Callable[[str], None] = print,
+    *,
+    stack_name: str,
+) -> None:
+    """What a pipeline runs first: as `deploy_pipeline`, but raises StackError where its own stages were updated.
+
+    CodePipeline cancels the execution that it happens in and starts another one (RestartExecutionOnUpdate). Should it
+    not cancel, this one must not go on either: it would deploy by the old stages what was pushed with the new ones.
+    """
+    before = stack.describe(client("cloudformation"), stack_name)
+    if before is None:
+        raise StackError(f"there is no stack {stack_name} to update")
+    outputs = deploy_pipeline(client, target, parameters, say, stack_name=stack_name)
+    if outputs["PipelineVersion"] != stack.outputs_of(before).get("PipelineVersion"):
+        raise StackError("the stages of the pipeline have changed: it starts again with the new ones")
+
+
 def _check_target(client: Client, target: Client, name: str) -> None:
     """Or the pipeline of one account would silently turn to another."""
-    role = stack.parameters(stack.describe(client("cloudformation"), name) or {}).get("CloudFormationRoleArn")
+    role = stack.parameters_of(stack.describe(client("cloudformation"), name) or {}).get("CloudFormationRoleArn")
     account = role and role.split(":")[4]
     if account and account != target("sts").get_caller_identity()["Account"]:
         raise StackError(f"{name} deploys into the account {account}: name a profile of it by --target-profile")
@@ -73,9 +94,9 @@ def _check_name(name: str) -> None:
 
 def _tested_bucket(cloudformation: Any, name: str) -> dict[str, str]:
     """The parameter TestedBucket of a production pipeline that has none: staging's bucket, where there is one."""
-    has_one = stack.parameters(stack.describe(cloudformation, name) or {}).get("TestedBucket")
+    has_one = stack.parameters_of(stack.describe(cloudformation, name) or {}).get("TestedBucket")
     staging = stack.describe(cloudformation, "sluice-pipeline-staging")
-    return {} if has_one or not staging else {"TestedBucket": stack.outputs(staging)["ArtifactBucket"]}
+    return {} if has_one or not staging else {"TestedBucket": stack.outputs_of(staging)["ArtifactBucket"]}
 
 
 def steps_left(client: Client, target: Client, pipeline: dict) -> list[str]:
@@ -83,10 +104,10 @@ def steps_left(client: Client, target: Client, pipeline: dict) -> list[str]:
 
     `client` and `target` are those of `deploy_pipeline`, `pipeline` is its stack, as CloudFormation describes it.
     """
-    outputs = stack.outputs(pipeline)
+    outputs = stack.outputs_of(pipeline)
     return [
         *_connection_steps(client, outputs, pipeline["StackId"].split(":")[3]),
-        *_mail_steps(client, target, outputs, stack.parameters(pipeline).get("AlertEmail", "")),
+        *_mail_steps(client, target, outputs, stack.parameters_of(pipeline).get("AlertEmail", "")),
     ]
 
 
@@ -108,7 +129,7 @@ def _connection_steps(client: Client, outputs: dict[str, str], region: str) -> I
 def _mail_steps(client: Client, target: Client, pipeline: dict[str, str], address: str) -> Iterator[str]:
     if not address:
         return
-    outputs = stack.outputs(stack.describe(target("cloudformation"), pipeline["ApplicationStack"]) or {})
+    outputs = stack.outputs_of(stack.describe(target("cloudformation"), pipeline["ApplicationStack"]) or {})
     topics = [(target, value) for key, value in outputs.items() if key in ("TopicArn", "AlertTopicArn")]
     if not topics:
         yield (
@@ -128,8 +149,8 @@ def main(arguments: list[str] | None = None) -> None:
         prog="scripts/bootstrap",
         description="Creates or updates the pipeline that deploys a branch, and says what is left to do by hand.",
     )
-    parser.add_argument("--repository", required=True, help="GitHub repository, as owner/name")
-    parser.add_argument("--branch", required=True, help="branch whose pushes are deployed")
+    parser.add_argument("--repository", help="GitHub repository, as owner/name")
+    parser.add_argument("--branch", help="branch whose pushes are deployed")
     parser.add_argument("--environment", required=True, choices=ENVIRONMENTS)
     parser.add_argument("--connection-arn", help="authorised connection to GitHub (default: as before, or a new one)")
     parser.add_argument("--alert-email", help="address for alarms and failed uploads, '' for none (default: as before)")
@@ -149,10 +170,18 @@ def main(arguments: list[str] | None = None) -> None:
         "--target-profile", metavar="PROFILE",
         help="AWS profile of the account that the application runs in (default: the pipeline's account)",
     )  # fmt: skip
+    parser.add_argument(
+        "--update", action="store_true",
+        help="bring both stacks to the templates of this tree, and nothing else: what the pipeline itself runs. Exit "
+        "status 1 where its own stages have changed",
+    )  # fmt: skip
+    parser.add_argument("--assume-role", metavar="ARN", help="with --update: role that may update the target's stack")
     parser.add_argument("--stack-name", help="name of the pipeline's stack (default: sluice-pipeline-<environment>)")
     parser.add_argument("--region", help="AWS region (default: the configured one)")
     parser.add_argument("--json", action="store_true", help="print one JSON object: stack, outputs, left_to_do")
     options = parser.parse_args(arguments)
+    if not (options.update or (options.repository and options.branch)):
+        parser.error("--repository and --branch are required, unless with --update")
     given = {
         "Repository": options.repository,
         "Branch": options.branch,
@@ -170,6 +199,10 @@ def main(arguments: list[str] | None = None) -> None:
         client = target = own.client
         if options.target_profile:
             target = boto3.Session(profile_name=options.target_profile, region_name=own.region_name).client
+        if options.assume_role:
+            target = assumed.session(options.assume_role).client
+        if options.update:
+            return update(client, target, parameters, _say, stack_name=name)
         if options.environment == "production" and "TestedBucket" not in parameters:
             parameters |= _tested_bucket(client("cloudformation"), name)
         outputs = deploy_pipeline(client, target, parameters, _say, stack_name=name)

@@ -7,6 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from delivery import templates
+
 _CHANGE_SET = "bootstrap"
 _SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 # What CloudFormation and its predecessors say of a change set that changes nothing.
@@ -36,7 +38,7 @@ def deploy(
     if not stack.get("EnableTerminationProtection"):
         # Without its CloudFormation role the application's stack could be neither updated nor deleted.
         cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=True)
-    return outputs(stack)
+    return outputs_of(stack)
 
 
 def describe(cloudformation: Any, name: str) -> dict | None:
@@ -49,12 +51,12 @@ def describe(cloudformation: Any, name: str) -> dict | None:
         raise
 
 
-def outputs(stack: dict) -> dict[str, str]:
+def outputs_of(stack: dict) -> dict[str, str]:
     """The outputs of a described stack by name."""
     return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
 
 
-def parameters(stack: dict) -> dict[str, str]:
+def parameters_of(stack: dict) -> dict[str, str]:
     """The parameters of a described stack by name."""
     return {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", [])}
 
@@ -89,8 +91,7 @@ def _create_change_set(
     cloudformation: Any, name: str, stack: dict | None, parameters: Mapping[str, str], template: str
 ) -> str | None:
     """ARN of a change set that is ready to be executed; None when it would change nothing."""
-    known = {one["ParameterKey"] for one in cloudformation.get_template_summary(TemplateBody=template)["Parameters"]}
-    kept = {one["ParameterKey"] for one in (stack or {}).get("Parameters", [])} & known - parameters.keys()
+    kept = parameters_of(stack or {}).keys() & templates.parameters(template) - parameters.keys()
     try:
         change_set = cloudformation.create_change_set(
             StackName=name,
@@ -112,12 +113,12 @@ def _create_change_set(
             raise
         raise StackError(f"CloudFormation does not accept this: {_message(error)}") from error
     for _ in _moments():
-        state = cloudformation.describe_change_set(ChangeSetName=change_set)
+        state = cloudformation.describe_change_set(StackName=name, ChangeSetName=change_set)
         if state["Status"] == "CREATE_COMPLETE":
             return change_set
         if state["Status"] == "FAILED":
             break
-    cloudformation.delete_change_set(ChangeSetName=change_set)
+    cloudformation.delete_change_set(StackName=name, ChangeSetName=change_set)
     reason = state.get("StatusReason", "no reason given")
     if any(text in reason for text in _NO_CHANGES):
         return None
@@ -125,12 +126,12 @@ def _create_change_set(
 
 
 def _execute(cloudformation: Any, name: str, change_set: str, say: Callable[[str], None]) -> None:
-    plan = cloudformation.describe_change_set(ChangeSetName=change_set)
+    plan = cloudformation.describe_change_set(StackName=name, ChangeSetName=change_set)
     for change in (one["ResourceChange"] for one in plan["Changes"]):
         replaced = " (replace)" if change.get("Replacement") == "True" else ""
         say(f"{change['Action'].lower()}{replaced} {change['LogicalResourceId']}, {change['ResourceType']}")
     events = _new_events(cloudformation, plan["StackId"])
-    cloudformation.execute_change_set(ChangeSetName=change_set)
+    cloudformation.execute_change_set(StackName=name, ChangeSetName=change_set)
     status, failures = _await_end(plan["StackId"], events, say)
     if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         why = "; ".join(failures) or "See its events"

@@ -58,6 +58,10 @@ _ACTION_KEYS = {
 }
 
 
+class _Updated(Exception):
+    """The pipeline is not any more what the execution goes by."""
+
+
 @dataclass
 class ActionExecution:
     """`status` is InProgress, Succeeded, Failed or Abandoned, as in CodePipeline's API; `log` is what it printed."""
@@ -76,8 +80,9 @@ class ActionExecution:
 class PipelineExecution:
     """One run of a pipeline, kept as <folder>/executions/<id>.json while it runs and after.
 
-    `status` is InProgress, Succeeded, Failed or Stopped. `variables` are by namespace; `artifacts`
-    are the {bucket, key} of each artifact made; `skipped` are the stages that a condition skipped.
+    `status` is InProgress, Succeeded, Failed, Stopped or, where the pipeline was updated during it, Cancelled.
+    `variables` are by namespace; `artifacts` are the {bucket, key} of each artifact made; `skipped` are the stages that
+    a condition skipped.
     """
 
     id: str
@@ -107,13 +112,18 @@ def run_pipeline(
 ) -> PipelineExecution:
     """Run the pipeline called `name` on a pushed revision, to its end or its first failing stage.
 
-    Never raises for what an action does; KeyboardInterrupt leaves the execution Stopped.
+    An execution during which the pipeline is updated is cancelled; where the pipeline says so
+    (RestartExecutionOnUpdate), another one runs then by the new definition, and is what is returned. Never raises for
+    what an action does; KeyboardInterrupt leaves the execution Stopped.
     """
     with _alone(cloud, name, log):
-        started = datetime.datetime.now(datetime.UTC).isoformat()
-        execution = PipelineExecution(str(uuid.uuid4()), name, revision.branch, revision.commit, started)
-        _Run(cloud, _definition(cloud, name), execution, revision, log, providers).pipeline()
-    return execution
+        while True:
+            started = datetime.datetime.now(datetime.UTC).isoformat()
+            execution = PipelineExecution(str(uuid.uuid4()), name, revision.branch, revision.commit, started)
+            _Run(cloud, _definition(cloud, name), execution, revision, log, providers).pipeline()
+            if execution.status != "Cancelled" or not _definition(cloud, name).get("RestartExecutionOnUpdate"):
+                return execution
+            log(f"Pipeline {name} starts again, as it was updated")
 
 
 @dataclass
@@ -148,6 +158,8 @@ class _Run:
             status = "Succeeded" if all(map(self.stage, self.definition["Stages"])) else "Failed"
         except ActionFailed as error:
             status, execution.message = "Failed", str(error)
+        except _Updated:
+            status, execution.message = "Cancelled", "the pipeline was updated during the execution"
         finally:
             execution.status, execution.seconds = status, round(time.monotonic() - started, 3)
             execution.save(self.cloud)
@@ -179,6 +191,8 @@ class _Run:
                     "in parallel on AWS, one after another here"
                 )
             results = [self.action(stage["Name"], action) for action in actions]
+            if _definition(self.cloud, self.execution.pipeline) != self.definition:
+                raise _Updated
             failed = next((result for result in results if result.status != "Succeeded"), None)
             if failed:
                 self.execution.message = f"{failed.stage}/{failed.action}: {failed.message}"

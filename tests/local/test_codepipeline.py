@@ -270,6 +270,33 @@ def test_actions_of_one_run_order_all_run_and_later_ones_do_not(fresh: Ci) -> No
     assert "Build: A, B have one RunOrder: in parallel on AWS, one after another here" in fresh.lines
 
 
+@pytest.mark.parametrize(("restarts", "ran"), [(True, ["A", "A", "New"]), (False, ["A"])])
+def test_an_update_of_the_pipeline_cancels_the_execution_and_may_start_it_again(
+    fresh: Ci, restarts: bool, ran: list[str]
+) -> None:
+    known, done = set(fresh.executions()), []
+
+    def manual(job: Job) -> Outcome:
+        done.append(job.declaration["Name"])
+        path = job.cloud.folder / "pipelines" / f"{job.pipeline}.json"
+        definition = json.loads(path.read_text())
+        definition["Stages"][2:] = [{"Name": "Later", "Actions": [approval(Name="New")]}]
+        path.write_text(json.dumps(definition))
+        return Outcome()
+
+    def change(pipeline: dict) -> None:
+        pipeline["RestartExecutionOnUpdate"] = restarts
+        pipeline["Stages"][1]["Actions"] = [approval(Name="A")]
+
+    execution = fresh.run(change, providers={**PROVIDERS, "Manual": manual})
+    new = [one for key, one in fresh.executions().items() if key not in known]
+    new.sort(key=lambda one: one["started"])
+    assert done == ran and execution.id == new[-1]["id"]
+    assert [one["status"] for one in new] == (["Cancelled", "Succeeded"] if restarts else ["Cancelled"])
+    assert new[0]["message"] == "the pipeline was updated during the execution"
+    assert ("Pipeline variant starts again, as it was updated" in fresh.lines) is restarts
+
+
 def test_an_interrupted_execution_is_stopped(fresh: Ci) -> None:
     def interrupted(job: Job) -> Outcome:
         raise KeyboardInterrupt

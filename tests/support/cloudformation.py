@@ -30,9 +30,6 @@ class CloudFormation:
         self.stacks[name] = {"StackName": name, "StackId": stack_id, "StackStatus": status, "Outputs": found}
         return self.stacks[name] | {"Parameters": []}
 
-    def get_template_summary(self, TemplateBody: str) -> dict:
-        return {"Parameters": [{"ParameterKey": key} for key in json.loads(TemplateBody)["Parameters"]]}
-
     def describe_stacks(self, StackName: str) -> dict:
         for stack in self.stacks.values():
             if StackName in (stack["StackName"], stack["StackId"]) and stack["StackStatus"] != "DELETE_COMPLETE":
@@ -61,7 +58,7 @@ class CloudFormation:
         self.plans[plan["ChangeSetName"]] = {"stack": name, "values": values, "template": template, "is_new": is_new}
         return {"Id": plan["ChangeSetName"]}
 
-    def describe_change_set(self, ChangeSetName: str) -> dict:
+    def describe_change_set(self, StackName: str, ChangeSetName: str) -> dict:
         plan = self.plans[ChangeSetName]
         if not plan["is_new"]:
             reason = "The submitted information didn't contain changes. Submit different information."
@@ -80,10 +77,10 @@ class CloudFormation:
             "Changes": [{"ResourceChange": change}],
         }
 
-    def delete_change_set(self, ChangeSetName: str) -> None:
+    def delete_change_set(self, StackName: str, ChangeSetName: str) -> None:
         del self.plans[ChangeSetName]
 
-    def execute_change_set(self, ChangeSetName: str) -> None:
+    def execute_change_set(self, StackName: str, ChangeSetName: str) -> None:
         plan = self.plans.pop(ChangeSetName)
         stack = self.stacks[plan["stack"]]
         doing = "CREATE" if stack["StackStatus"] == "REVIEW_IN_PROGRESS" else "UPDATE"

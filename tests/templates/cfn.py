@@ -172,9 +172,11 @@ def _sample(kind: str, physical: str, properties: dict) -> tuple[str, dict[str, 
         case "AWS::Lambda::EventSourceMapping":
             return KEY_ID, {}
         case "AWS::CodeBuild::Project":
-            # The only one of them without the stack's name.
-            name = "-".join(physical.rsplit("-", 2)[1:])
+            # A generated name is the only one of them without the stack's.
+            name = properties.get("Name") or "-".join(physical.rsplit("-", 2)[1:])
             return name, {"Arn": arn("codebuild", f"project/{name}")}
+        case "AWS::CodePipeline::Pipeline":
+            return physical, {"Version": "1"}
         case "AWS::CodeConnections::Connection":
             connection = arn("codeconnections", f"connection/{KEY_ID}")
             return connection, {"ConnectionArn": connection}

@@ -108,6 +108,16 @@ BUILDS = [
     may_not("iam:PutRolePolicy iam:PassRole", TARGET.arn("CloudFormationRole")),
     may_not("lambda:UpdateFunctionCode lambda:InvokeFunction", FUNCTION),
 ]
+UPDATING = (
+    "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet "
+    "cloudformation:DescribeStackEvents cloudformation:DescribeStacks cloudformation:ExecuteChangeSet "
+    "cloudformation:TagResource cloudformation:UntagResource cloudformation:UpdateTerminationProtection"
+)
+CHANGING_ROLES = (
+    "iam:CreateRole iam:DeleteRole iam:DeleteRolePolicy iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies "
+    "iam:ListRolePolicies iam:PutRolePolicy iam:TagRole iam:UntagRole iam:UpdateAssumeRolePolicy iam:UpdateRole "
+    "iam:UpdateRoleDescription"
+)
 # Of the target's roles that make change sets.
 PLANNING = [
     may("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
@@ -328,7 +338,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("codeconnections:UseConnection", arn("codeconnections", "connection/somebody-elses")),
         *(
             may("codebuild:StartBuild codebuild:BatchGetBuilds", PIPELINE.arn(project))
-            for project in ("Build", "Plan", "Smoke")
+            for project in ("Update", "Build", "Plan", "Smoke")
         ),
         may_not("codebuild:StartBuild codebuild:BatchGetBuilds", arn("codebuild", "project/somebody-elses")),
         may("sts:AssumeRole", TARGET.arn("DeployRole")),
@@ -338,6 +348,100 @@ TABLE: dict[tuple[str, str], list[Row]] = {
             "iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
         ),
         may_not("iam:PutRolePolicy iam:AttachRolePolicy", PIPELINE.arn("PipelineRole")),
+    ],
+    ("pipeline", "UpdateRole"): [
+        may("logs:CreateLogStream logs:PutLogEvents", BUILD_LOG),
+        may_not("logs:CreateLogStream logs:PutLogEvents", PROCESS_LOG),
+        may("s3:GetBucketAcl s3:GetBucketLocation", ARTIFACTS),
+        may_not("s3:GetBucketAcl s3:GetBucketLocation", UPLOADS),
+        may("s3:GetObject s3:GetObjectVersion", f"{RUN}/Source/a1B2c3D"),
+        may_not("s3:GetObject s3:GetObjectVersion s3:PutObject s3:DeleteObject", f"{ARTIFACTS}/templates/x.yaml"),
+        may("sts:AssumeRole", TARGET.arn("UpdateRole")),
+        *(may_not("sts:AssumeRole", other) for other in OTHER_ROLES if other != TARGET.arn("UpdateRole")),
+        may(UPDATING, stack(PIPELINE.name)),
+        *(may_not(UPDATING, stack(name)) for name in (TARGET.name, "sluice-staging", "sluice-pipeline-production")),
+        may_not("cloudformation:DeleteStack cloudformation:UpdateStack", stack(PIPELINE.name)),
+        may(CHANGING_ROLES, PIPELINE.arn("PlanRole")),
+        *(
+            may_not(CHANGING_ROLES, other)
+            for other in (TARGET.arn("PlanRole"), STACKS["iam"].arn("ProcessRole"), role("Administrator"))
+        ),
+        may_not("iam:AttachRolePolicy iam:CreateUser", PIPELINE.arn("PlanRole")),
+        may("iam:PassRole", PIPELINE.arn("PlanRole"), {"iam:PassedToService": "codebuild.amazonaws.com"}),
+        may("iam:PassRole", PIPELINE.arn("PipelineRole"), {"iam:PassedToService": "codepipeline.amazonaws.com"}),
+        may_not("iam:PassRole", PIPELINE.arn("PlanRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
+        may_not("iam:PassRole", role("Administrator"), {"iam:PassedToService": "codebuild.amazonaws.com"}),
+        may(
+            "codebuild:BatchGetProjects codebuild:CreateProject codebuild:DeleteProject codebuild:UpdateProject",
+            PIPELINE.arn("Plan"),
+        ),
+        may_not("codebuild:UpdateProject codebuild:DeleteProject", arn("codebuild", "project/somebody-elses")),
+        may_not("codebuild:StartBuild", PIPELINE.arn("Plan")),
+        may(
+            "codepipeline:GetPipeline codepipeline:GetPipelineState codepipeline:ListTagsForResource "
+            "codepipeline:StartPipelineExecution codepipeline:TagResource codepipeline:UntagResource "
+            "codepipeline:UpdatePipeline",
+            arn("codepipeline", PIPELINE.ref("Pipeline")),
+        ),
+        may_not("codepipeline:UpdatePipeline", arn("codepipeline", "somebody-elses")),
+        may_not(
+            "codepipeline:PutApprovalResult codepipeline:DeletePipeline codepipeline:OverrideStageCondition",
+            arn("codepipeline", f"{PIPELINE.ref('Pipeline')}/Approve"),
+        ),
+        may(
+            "codeconnections:GetConnection codeconnections:ListTagsForResource codeconnections:PassConnection "
+            "codeconnections:TagResource codeconnections:UntagResource codestar-connections:PassConnection",
+            CONNECTION,
+        ),
+        may_not("codeconnections:PassConnection", arn("codeconnections", "connection/somebody-elses")),
+        may_not("codeconnections:DeleteConnection codeconnections:UseConnection", CONNECTION),
+        may(
+            "logs:CreateLogGroup logs:DeleteLogGroup logs:GetDataProtectionPolicy logs:ListTagsForResource "
+            "logs:PutRetentionPolicy logs:TagResource logs:UntagResource",
+            PIPELINE.arn("BuildLog"),
+        ),
+        may_not("logs:DeleteLogGroup logs:PutRetentionPolicy", LOG_GROUP),
+        may("logs:DescribeIndexPolicies logs:DescribeLogGroups logs:DescribeResourcePolicies", "*"),
+        may(
+            "sns:CreateTopic sns:DeleteTopic sns:GetDataProtectionPolicy sns:GetTopicAttributes "
+            "sns:ListSubscriptionsByTopic sns:ListTagsForResource sns:SetTopicAttributes sns:Subscribe "
+            "sns:TagResource sns:UntagResource",
+            PIPELINE.ref("AlertTopic"),
+        ),
+        may(
+            "sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes sns:Unsubscribe",
+            f"{PIPELINE.ref('AlertTopic')}:{KEY_ID}",
+        ),
+        may_not("sns:DeleteTopic sns:SetTopicAttributes sns:Subscribe", UPLOAD_TOPIC),
+        may(
+            "events:DeleteRule events:DescribeRule events:ListTagsForResource events:ListTargetsByRule events:PutRule "
+            "events:PutTargets events:RemoveTargets events:TagResource events:UntagResource",
+            arn("events", f"rule/{PIPELINE.ref('Unfinished')}"),
+        ),
+        may_not("events:PutRule events:DeleteRule", arn("events", "rule/somebody-elses")),
+        may(
+            "s3:ListBucket s3:PutBucketOwnershipControls s3:PutBucketPolicy s3:PutBucketPublicAccessBlock "
+            "s3:PutBucketTagging s3:PutBucketVersioning s3:PutEncryptionConfiguration s3:PutLifecycleConfiguration "
+            "s3:TagResource s3:UntagResource s3:GetAccelerateConfiguration s3:GetAnalyticsConfiguration "
+            "s3:GetBucketAbac s3:GetBucketCORS s3:GetBucketLogging s3:GetBucketMetadataTableConfiguration "
+            "s3:GetBucketNotification s3:GetBucketObjectLockConfiguration s3:GetBucketOwnershipControls "
+            "s3:GetBucketPolicy s3:GetBucketPublicAccessBlock s3:GetBucketTagging s3:GetBucketVersioning "
+            "s3:GetBucketWebsite s3:GetEncryptionConfiguration s3:GetIntelligentTieringConfiguration "
+            "s3:GetInventoryConfiguration s3:GetLifecycleConfiguration s3:GetMetricsConfiguration "
+            "s3:GetReplicationConfiguration s3:ListTagsForResource",
+            ARTIFACTS,
+        ),
+        may_not("s3:PutBucketPolicy s3:PutLifecycleConfiguration", UPLOADS),
+        # A replacement of what holds data, decrypts or is authorised by hand is not the pipeline's to make.
+        may_not("s3:DeleteBucket s3:CreateBucket", ARTIFACTS),
+        may(
+            "kms:DescribeKey kms:EnableKeyRotation kms:GetKeyPolicy kms:GetKeyRotationStatus kms:ListResourceTags "
+            "kms:PutKeyPolicy kms:TagResource kms:UntagResource kms:UpdateKeyDescription",
+            PIPELINE.arn("AlertKey"),
+        ),
+        may_not("kms:DescribeKey kms:PutKeyPolicy", OTHER_KEY),
+        may_not("kms:ScheduleKeyDeletion kms:Decrypt", PIPELINE.arn("AlertKey")),
+        may_not("lambda:UpdateFunctionCode lambda:InvokeFunction", FUNCTION),
     ],
     ("pipeline", "BuildRole"): [
         may("logs:CreateLogStream logs:PutLogEvents", BUILD_LOG),
@@ -390,6 +494,17 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         *(may_not("sts:AssumeRole", other) for other in OTHER_ROLES if other != TARGET.arn("SmokeRole")),
         may_not("cloudformation:CreateChangeSet cloudformation:ExecuteChangeSet", stack("sluice-staging")),
         may_not("s3:PutObject s3:GetObject s3:DeleteObjectVersion", f"{UPLOADS}/smoke/x.csv"),
+    ],
+    ("target", "UpdateRole"): [
+        may(UPDATING, stack(TARGET.name)),
+        *(may_not(UPDATING, stack(name)) for name in (PIPELINE.name, "sluice-staging", "sluice-target-production")),
+        may_not("cloudformation:DeleteStack cloudformation:UpdateStack", stack(TARGET.name)),
+        may(CHANGING_ROLES, TARGET.arn("CloudFormationRole")),
+        *(
+            may_not(CHANGING_ROLES, other)
+            for other in (PIPELINE.arn("PlanRole"), STACKS["iam"].arn("ProcessRole"), role("Administrator"))
+        ),
+        may_not("iam:AttachRolePolicy iam:PassRole sts:AssumeRole", TARGET.arn("CloudFormationRole")),
     ],
     ("target", "PlanRole"): [
         *PLANNING,

@@ -23,7 +23,7 @@ STAGES = {stage["Name"]: stage for stage in PRODUCTION["Stages"]}
 
 def variables(project: str) -> set[str]:
     """The environment variables that a project's buildspec can use."""
-    given = json.loads(ACTIONS[project]["Configuration"]["EnvironmentVariables"])
+    given = json.loads(ACTIONS[project]["Configuration"].get("EnvironmentVariables", "[]"))
     own = PIPELINE.properties(project)["Environment"]["EnvironmentVariables"]
     return {one["name"] for one in given} | {one["Name"] for one in own}
 
@@ -53,6 +53,7 @@ def test_the_stages_and_their_actions() -> None:
     ]
     assert stages == [
         ("Source", [("Source", "CodeStarSourceConnection")]),
+        ("SelfUpdate", [("Update", "CodeBuild")]),
         ("Build", [("Build", "CodeBuild")]),
         ("Plan", [("Plan", "CodeBuild")]),
         ("Release", [("Deploy", "CloudFormation"), ("Smoke", "CodeBuild")]),
@@ -62,7 +63,7 @@ def test_the_stages_and_their_actions() -> None:
 
 
 def test_in_production_somebody_approves_what_is_more_than_code() -> None:
-    assert list(STAGES) == ["Source", "Build", "Plan", "Approve", "Release"]
+    assert list(STAGES) == ["Source", "SelfUpdate", "Build", "Plan", "Approve", "Release"]
     assert entry("Approve") == ("SKIP", "#{Plan.LANE}", "EQ", "infrastructure")
     [approve] = STAGES["Approve"]["Actions"]
     assert approve["ActionTypeId"]["Provider"] == "Manual"
@@ -72,6 +73,21 @@ def test_in_production_somebody_approves_what_is_more_than_code() -> None:
 
 def test_nothing_is_released_where_nothing_changes() -> None:
     assert entry("Release") == ("SKIP", "#{Plan.LANE}", "NE", "none")
+
+
+def test_an_update_of_the_pipeline_starts_it_again_once_all_else_is_updated() -> None:
+    """Or what fails after it would start it over and over: each rollback is an update of the pipeline, too."""
+    assert DEFINITION["RestartExecutionOnUpdate"] is True
+    resources = load("pipeline")["Resources"]
+
+    def needed(logical: str) -> set[str]:
+        text = json.dumps(resources[logical])
+        named = set(re.findall(r'"(?:Ref|Fn::GetAtt)": (?:\[)?"(\w+)"', text)) | set(re.findall(r"\$\{(\w+)", text))
+        direct = (named | set(resources[logical].get("DependsOn", []))) & set(resources)
+        return direct.union(*map(needed, direct))
+
+    # Nothing may depend on what a condition leaves out; a push does not change an address.
+    assert needed("Pipeline") == set(resources) - {"Pipeline", "AlertMail"}
 
 
 def test_a_push_to_the_branch_starts_it() -> None:
@@ -137,7 +153,7 @@ def test_the_plan_is_made_of_what_was_built_and_pushed() -> None:
     assert BUILDSPEC["artifacts"]["files"] == ["root.yaml"]
 
 
-@pytest.mark.parametrize("project", ["Plan", "Smoke"])
+@pytest.mark.parametrize("project", ["Update", "Plan", "Smoke"])
 def test_every_variable_of_a_buildspec_is_set(project: str) -> None:
     used = set(re.findall(r"\$(\w+)", commands(f"buildspec-{project.lower()}.yml")))
     assert used - {"CODEBUILD_SRC_DIR_Build"} == variables(project)

@@ -119,6 +119,7 @@ EVERY_RESOURCE = {
     "CloudFormationRole.MakeTaggedKeys": "the key does not exist yet; a tag is demanded instead",
     "CloudFormationRole.DescribeLogGroups": "these actions know no resources",
     "DriftRole.DescribeDetectionsAndLogGroups": "these actions know no resources",
+    "UpdateRole.DescribeLogGroups": "likewise",
     "CloudFormationRole.StopARelease": "this action knows no resources",
     "CloudFormationRole.MakeEventSourceMappings": "the mapping does not exist yet; its function is demanded instead",
 }

@@ -185,6 +185,7 @@ def test_a_role_is_assumed_by_its_service_only() -> None:
         "ReleaseRole": "codedeploy.amazonaws.com",
         "PipelineRole": "codepipeline.amazonaws.com",
         "BuildRole": "codebuild.amazonaws.com",
+        "UpdateRole": "codebuild.amazonaws.com",
         "Role": "codebuild.amazonaws.com",
         "PlanRole": "codebuild.amazonaws.com",
         "SmokeRole": "codebuild.amazonaws.com",
@@ -200,6 +201,7 @@ def test_a_role_is_assumed_by_its_service_only() -> None:
 
 # The target's roles, by the pipeline's roles that assume them.
 ASSUMED = {
+    ("target", "UpdateRole"): "UpdateRole",
     ("target", "PlanRole"): "PlanRole",
     ("target", "DeployRole"): "PipelineRole",
     ("target", "SmokeRole"): "SmokeRole",

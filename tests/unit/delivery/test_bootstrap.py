@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from delivery import bootstrap
-from delivery.bootstrap import deploy_pipeline, steps_left
+from delivery.bootstrap import deploy_pipeline, steps_left, update
 from delivery.stack import StackError
 from support.cloudformation import CloudFormation, refusal
 
@@ -39,14 +39,17 @@ class Account:
 
 
 @pytest.fixture
-def write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
-    """Gives both stacks templates, in which the roles are in an account."""
+def write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Gives both stacks templates: what is put out of the account of the roles and the version of the pipeline."""
     monkeypatch.setattr("delivery.stack.time.sleep", lambda seconds: None)
 
-    def write(account: str) -> None:
+    def write(account: str, version: str = "1") -> None:
         role = f"arn:aws:iam::{account}:role/r"
         templates = {
-            "PIPELINE": {"Parameters": dict.fromkeys([*GIVEN, "CloudFormationRoleArn"], {})},
+            "PIPELINE": {
+                "Parameters": dict.fromkeys([*GIVEN, "CloudFormationRoleArn"], {}),
+                "Outputs": {"PipelineVersion": version},
+            },
             "TARGET": {
                 "Parameters": dict.fromkeys(["Environment", "PipelineAccount", "PipelineStack"], {}),
                 "Outputs": {"CloudFormationRoleArn": role},
@@ -88,6 +91,27 @@ def test_a_pipeline_stays_with_its_account(write: Callable) -> None:
         deploy_pipeline(client, client, GIVEN, silent)
     assert list(client.cloudformation.stacks) == [NAME]
     deploy_pipeline(client, target, GIVEN, silent)
+
+
+def test_an_update_keeps_the_parameters_and_ends_where_the_stages_have_changed(write: Callable) -> None:
+    account, said = Account(OWN), []
+    write(OWN)
+    deploy_pipeline(account, account, GIVEN, silent)
+    update(account, account, {"Environment": "staging"}, said.append, stack_name=NAME)
+    assert said == [f"{TARGET} is up to date", f"{NAME} is up to date"]
+    write(OWN, "2")
+    with pytest.raises(StackError, match="starts again with the new ones"):
+        update(account, account, {"Environment": "staging"}, silent, stack_name=NAME)
+    assert account.parameters(NAME).items() >= GIVEN.items()
+    update(account, account, {"Environment": "staging"}, silent, stack_name=NAME)
+
+
+def test_an_update_makes_no_pipeline(write: Callable) -> None:
+    write(OWN)
+    account = Account(OWN)
+    with pytest.raises(StackError, match=f"there is no stack {NAME} to update"):
+        update(account, account, {"Environment": "staging"}, silent, stack_name=NAME)
+    assert not account.cloudformation.stacks
 
 
 @pytest.mark.parametrize(
@@ -242,6 +266,24 @@ def test_the_command_takes_another_profile_for_the_target(
 ) -> None:
     bootstrap.main([*ARGUMENTS, "--target-profile", "other", "--region", "eu-west-1"])
     assert capsys.readouterr().err == "bootstrap: into the profile other, region eu-west-1\n"
+
+
+def test_the_pipeline_updates_itself_as_the_role_that_it_is_given(
+    account: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    monkeypatch.setattr(bootstrap.assumed, "session", lambda arn: Session("us-east-1", arn))
+    monkeypatch.setattr(bootstrap, "update", lambda *given, **named: taken.append((given[1].__self__.profile, named)))
+    bootstrap.main(["--update", "--environment", "staging", "--assume-role", "arn:x", "--stack-name", "own-name"])
+    assert taken == [("arn:x", {"stack_name": "own-name"})]
+    assert not account.stacks
+
+
+@pytest.mark.parametrize("arguments", [ARGUMENTS[2:], [*ARGUMENTS[:2], *ARGUMENTS[4:]]])
+def test_a_new_pipeline_needs_repository_and_branch(account: CloudFormation, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        bootstrap.main(arguments)
+    assert not account.stacks
 
 
 KEYS = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
