@@ -56,16 +56,22 @@ class Cloud:
     it is a cloud that another process started, and does not stop it.
     """
 
-    def __init__(self, process: subprocess.Popen | None, folder: Path, port: int, secret: str):
+    def __init__(self, process: subprocess.Popen | None, folder: Path, port: int, secret: str,
+                 account: str = ACCOUNT):
         self.endpoint = f"http://127.0.0.1:{port}"
         self.region = REGION
-        self.account = ACCOUNT
+        self.account = account
         self.folder = folder
         self._process = process
-        self._root = {"AccessKeyId": ACCOUNT, "SecretAccessKey": secret}
+        self._root = {"AccessKeyId": account, "SecretAccessKey": secret}
         no_file = (None, None, os.devnull, None)
         self._session = boto3.Session(botocore_session=botocore.session.Session(session_vars={
             "profile": (None, None, None, None), "config_file": no_file, "credentials_file": no_file}))
+
+    def of(self, account: str) -> "Cloud":
+        """The same cloud as another account sees it; to stop it is the first one's."""
+        port, secret = int(self.endpoint.rpartition(":")[2]), self._root["SecretAccessKey"]
+        return Cloud(None, self.folder, port, secret, account)
 
     def __enter__(self) -> "Cloud":
         return self

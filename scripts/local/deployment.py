@@ -62,16 +62,21 @@ class Deployment:
         say: Callable[[str], None],
         parameters: Mapping[str, str] = MappingProxyType({}),
         approver: Callable[[str], bool] | None = None,
+        target: Cloud | None = None,
     ) -> None:
-        """`parameters` of pipeline.yaml are added to, or win over, those of a staging pipeline for `main`."""
+        """`parameters` of pipeline.yaml are added to, or win over, those of a staging pipeline for `main`.
+
+        `target` is the cloud as the application's account sees it, where that is not the pipeline's.
+        """
         self.cloud = cloud
+        self.target = target or cloud
         self._say = say
         self._approver = approver
         if approver:
             approval.expect_questions(cloud)
         chosen = {"Repository": REPOSITORY, "Branch": BRANCH, "Environment": ENVIRONMENT, **parameters}
         self._branch = chosen["Branch"]
-        self.pipeline = deploy_pipeline(cloud.client, cloud.client, chosen, say)
+        self.pipeline = deploy_pipeline(cloud.client, self.target.client, chosen, say)
         self.stack = self.pipeline["ApplicationStack"]
         self._remote = codepipeline.create_repository(cloud.folder / "repository.git", cloud)
         self._subscriber = ""
@@ -113,23 +118,23 @@ class Deployment:
 
     def outputs(self) -> dict[str, str]:
         """The outputs of the root stack by name."""
-        [stack] = self.cloud.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
+        [stack] = self.target.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     def subscribe(self) -> None:
         """Subscribes a queue to the upload topic; `process` and `receive` read from it."""
-        sqs, topic = self.cloud.client("sqs"), self.outputs()["TopicArn"]
+        sqs, topic = self.target.client("sqs"), self.outputs()["TopicArn"]
         self._subscriber, arn = subscriber.create(sqs, topic, "subscriber")
-        self.cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        self.target.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
     def upload(self, key: str, body: bytes) -> str:
         """Puts a file into the uploads bucket and returns its version id."""
         bucket = self.outputs()["UploadsBucket"]
-        return self.cloud.client("s3").put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
+        return self.target.client("s3").put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
 
     def receive(self, wait: int = 1) -> list[dict]:
         """The notifications that have arrived, as their JSON documents; waits up to `wait` seconds for the first."""
-        sqs = self.cloud.client("sqs")
+        sqs = self.target.client("sqs")
         answer = sqs.receive_message(QueueUrl=self._subscriber, MaxNumberOfMessages=10, WaitTimeSeconds=wait)
         told = []
         for message in answer.get("Messages", []):
@@ -167,7 +172,7 @@ class Deployment:
 
     def download(self, uris: Iterable[str | None], folder: Path) -> list[Path]:
         """Copies objects, given as s3:// URIs, under a folder by their keys; None is skipped."""
-        s3, saved = self.cloud.client("s3"), []
+        s3, saved = self.target.client("s3"), []
         for uri in filter(None, uris):
             bucket, _, key = uri.removeprefix("s3://").partition("/")
             path = (folder / key).resolve()

@@ -31,7 +31,7 @@ def require(cloud: Cloud, role: str, action: str, resource: str, context: Mappin
     asked = iam_evaluator.EvalContext(
         principal_arn=role,
         principal_type="AssumedRole",
-        principal_account=cloud.account,
+        principal_account=role.split(":")[4],
         action=action,
         resource_arn=resource,
         region=cloud.region,
@@ -48,7 +48,7 @@ def require(cloud: Cloud, role: str, action: str, resource: str, context: Mappin
 
 def _policies(cloud: Cloud, role: str) -> Iterator[dict]:
     """Every identity policy of the role: inline and attached."""
-    iam, name = cloud.client("iam"), role.rsplit("/", 1)[-1]
+    iam, name = cloud.of(role.split(":")[4]).client("iam"), role.rsplit("/", 1)[-1]
     for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
         yield iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
     for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:

@@ -375,11 +375,16 @@ def role_as_principal(cloud: Cloud) -> None:
     assert refusal(assume, caller=other) == "AccessDenied"
 
 
+def objects_of_other_accounts(cloud: Cloud) -> None:
+    template = nesting(cloud, "Resources: {Queue: {Type: AWS::SQS::Queue}}")
+    assert deploy(cloud.of("444455556666"), template, unique("apart"))["StackStatus"] == "CREATE_COMPLETE"
+
+
 CHECKS = {check.__name__: check for check in (
     nested_attributes, nested_names, nested_create_rollback, nested_retain, nested_change_sets, missing_code,
     deleted_function_ends, python_runtime, function_logs, pipeline, connection, releases, iam_decisions,
     tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, queue_batches,
-    subscription_resource, change_set_names, role_as_principal)}
+    subscription_resource, change_set_names, role_as_principal, objects_of_other_accounts)}
 
 
 @pytest.mark.parametrize("name", CHECKS)

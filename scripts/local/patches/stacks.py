@@ -3,7 +3,8 @@
 import copy
 from pathlib import Path
 
-from ministack.core.responses import get_account_id, get_region, new_uuid, now_iso
+from ministack.core.responses import get_account_id, get_region, new_uuid, now_iso, request_scope
+from ministack.services import s3
 from ministack.services.cloudformation import _change_sets, _stacks, changesets, engine, handlers, provisioners, stacks
 
 from local.patches import rewrite
@@ -226,5 +227,22 @@ def _resolved(template: dict, stack: dict, values: dict) -> dict[str, dict]:
     return found
 
 
+def objects_of_other_accounts(folder: Path) -> None:
+    """A stack's nested templates and code may be in a bucket of another account.
+
+    Stock: CloudFormation and Lambda look into the buckets of the stack's account only.
+    AWS: a bucket's name is the same in every account; who may read is decided by the bucket's policy and the stack's
+    role, which the local cloud asks neither of here, as in one account.
+    https://docs.aws.amazon.com/lambda/latest/api/API_FunctionCode.html
+    """
+    stock = s3._get_object_data
+
+    def get_object_data(bucket, key, version_id=None):
+        with request_scope(s3._bucket_owner_account(bucket) or get_account_id(), get_region()):
+            return stock(bucket, key, version_id)
+
+    s3._get_object_data = get_object_data
+
+
 PATCHES = (nested_attributes, nested_names, nested_create_rollback, nested_retain, nested_change_sets, missing_code,
-           deleted_function_ends)
+           deleted_function_ends, objects_of_other_accounts)

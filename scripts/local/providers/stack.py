@@ -236,8 +236,13 @@ def _events(job: Job, stack_id: str) -> list[dict[str, Any]]:
     """All events of a stack, the oldest first. Read as the account's root: what is printed here
     helps whoever debugs; it is no permission that the pipeline's role needs.
     """
-    pages = job.cloud.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack_id)
+    pages = _root(job, stack_id).get_paginator("describe_stack_events").paginate(StackName=stack_id)
     return [event for page in pages for event in page["StackEvents"]][::-1]
+
+
+def _root(job: Job, stack_id: str) -> Any:
+    """A client as the root of the stack's account."""
+    return job.cloud.of(stack_id.split(":")[4]).client("cloudformation")
 
 
 def _failures(job: Job, stack_id: str, since: datetime.datetime) -> list[str]:
@@ -261,7 +266,7 @@ def _nested(job: Job, event: Mapping[str, Any]) -> str | None:
     """The id of the nested stack that an event is about, by its generated name: the local cloud leaves
     the id out of the event of a failure.
     """
-    pages = job.cloud.client("cloudformation").get_paginator("list_stacks").paginate()
+    pages = _root(job, event["StackId"]).get_paginator("list_stacks").paginate()
     named = [
         one
         for page in pages
