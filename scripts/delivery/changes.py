@@ -118,6 +118,9 @@ def _change(path: str, change: Mapping[str, Any], is_certain: bool) -> Change:
     action = change["Action"].lower()
     if action == "modify":
         action = {"True": "replace", "Conditional": "may replace"}.get(change.get("Replacement"), "modify")
+    elif action == "dynamic":
+        # What becomes of it cannot be determined, says CloudFormation.
+        action = "may replace"
     targets = (detail["Target"] for detail in change.get("Details", []))
     properties = dict.fromkeys(target.get("Name") or target["Attribute"] for target in targets)
     return Change(path, change["ResourceType"], action, tuple(properties), is_certain)

@@ -213,7 +213,9 @@ def test_nothing_changes() -> None:
     assert ROOT_ARN in cloudformation.deleted
 
 
-@pytest.mark.parametrize("loss", [{"action": "Remove"}, {"Replacement": "True"}, {"Replacement": "Conditional"}])
+@pytest.mark.parametrize(
+    "loss", [{"action": "Remove"}, {"action": "Dynamic"}, {"Replacement": "True"}, {"Replacement": "Conditional"}]
+)
 def test_production_keeps_what_holds_data(loss: dict) -> None:
     bucket = change("Uploads", "AWS::S3::Bucket", loss.pop("action", "Modify"), detail("BucketName"), **loss)
     cloudformation = CloudFormation({"": [stack("Buckets", detail("TemplateURL"))], "Buckets": [bucket]})
