@@ -203,6 +203,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--bucket", required=True, help="artifact bucket")
     parser.add_argument("--assume-role", metavar="ARN", help="role that may do so (default: your own rights)")
     parser.add_argument("--digest", required=True, help="SHA-256 of the deployed artifact")
+    parser.add_argument("--commit", required=True, help="commit that the release is under (parameter CommitId)")
     parser.add_argument("--role-arn", required=True, help="role that CloudFormation deploys with")
     parser.add_argument("--configuration", required=True, type=Path, help="environments/<environment>.json")
     options = parser.parse_args(arguments)
@@ -214,10 +215,14 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"smoke: {error}")
     try:
         [described] = client("cloudformation").describe_stacks(StackName=options.stack)["Stacks"]
+        parameters = {one["ParameterKey"]: one["ParameterValue"] for one in described["Parameters"]}
+        if (parameters["ArtifactDigest"], parameters["CommitId"]) != (options.digest, options.commit):
+            # After a return to the last good release, for one: what it runs would pass in the name of what did not.
+            sys.exit(f"smoke: {options.stack} does not run this release, but that of commit {parameters['CommitId']}")
         outputs = {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", [])}
         smoke_test(client, outputs, _say)
-    # What cannot even be asked for does not work either.
-    except (SmokeError, BotoCoreError, ClientError, KeyError) as error:
+    # What cannot even be asked for, or answers in another shape, does not work either.
+    except (SmokeError, BotoCoreError, ClientError, LookupError, TypeError, ValueError) as error:
         _say(f"FAILED: {error}")
         try:
             became = go_back(client, s3, options.bucket, options.stack, options.role_arn, _say)

@@ -1,8 +1,7 @@
 """What the smoke test takes for a failure, and what it remembers; tests/e2e/test_lanes.py has it in a pipeline."""
 
-import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 
@@ -53,7 +52,7 @@ class Account:
             self._put(Bucket="results", Key=request["Key"], Body=self.result)
             # Of another file first, as may be.
             for key in ("people/x.csv", request["Key"]):
-                document = json.dumps({**self.told, "key": key})
+                document = json.dumps({**self.told, "key": key} if isinstance(self.told, dict) else self.told)
                 self("sns").publish(TopicArn=self.outputs["TopicArn"], Message=document)
         return answer
 
@@ -68,8 +67,8 @@ class Account:
 class CloudFormation:
     """One stack; `guards` is what it has been protected with."""
 
-    def __init__(self, environment: str, outputs: Mapping[str, str] = MappingProxyType({})) -> None:
-        self._environment, self._outputs = environment, outputs
+    def __init__(self, environment: str, outputs: Mapping[str, str] = MappingProxyType({}), **given: str) -> None:
+        self._parameters, self._outputs = {"Environment": environment, **given}, outputs
         self.guards: dict[str, object] = {}
 
     def set_stack_policy(self, StackName: str, StackPolicyBody: str) -> None:
@@ -79,7 +78,7 @@ class CloudFormation:
         self.guards["termination"] = EnableTerminationProtection
 
     def describe_stacks(self, StackName: str) -> dict:
-        parameters = [{"ParameterKey": "Environment", "ParameterValue": self._environment}]
+        parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()]
         outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self._outputs.items()]
         tags = [{"Key": "Project", "Value": "sluice"}]
         return {"Stacks": [{"Parameters": parameters, "Outputs": outputs, "Tags": tags}]}
@@ -150,16 +149,44 @@ def test_what_works_is_protected(account: Account, environment: str, termination
     assert cloudformation.guards == {"policy": policy, **termination}
 
 
-@pytest.mark.parametrize("works", [True, False])
-def test_only_what_works_is_protected(
-    account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, works: bool
-) -> None:
-    account._clients["cloudformation"] = cloudformation = CloudFormation("production", account.outputs)
-    account.told = GOOD if works else {**GOOD, "state": "FAILED"}
+DIGEST, COMMIT = "ab" * 32, "cd" * 20
+
+
+@pytest.fixture
+def run(account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], CloudFormation]:
+    """Runs the command on a stack of production with these parameters; the stack."""
     monkeypatch.setattr(smoke, "boto3", SimpleNamespace(client=account))
     settings = tmp_path / "production.json"
     settings.write_text('{"Parameters": {"Environment": "production"}}')
-    options = {"stack": "s", "bucket": "artifacts", "digest": "ab" * 32, "role-arn": "r", "configuration": settings}
-    with pytest.raises(SystemExit, match="the release does not work") if not works else contextlib.nullcontext():
-        main([part for name, value in options.items() for part in (f"--{name}", str(value))])
-    assert bool(cloudformation.guards) == works
+    options = {"stack": "s", "bucket": "artifacts", "digest": DIGEST, "commit": COMMIT, "role-arn": "r"}
+    options["configuration"] = str(settings)
+
+    def run(environment: str = "production", **changed: str) -> CloudFormation:
+        given = {"ArtifactDigest": DIGEST, "CommitId": COMMIT, **changed}
+        account._clients["cloudformation"] = CloudFormation(environment, account.outputs, **given)
+        main([part for name, value in options.items() for part in (f"--{name}", value)])
+        return account._clients["cloudformation"]
+
+    return run
+
+
+def test_what_works_is_protected_by_the_command(run: Callable[[], CloudFormation]) -> None:
+    assert run().guards
+
+
+@pytest.mark.parametrize("told", [{**GOOD, "state": "FAILED"}, {"reason": "no state"}, ["not an object"]])
+def test_only_what_works_is_protected(account: Account, run: Callable[[], CloudFormation], told: object) -> None:
+    account.told = told
+    with pytest.raises(SystemExit, match="the release does not work .*; there is no earlier release"):
+        run()
+    assert not account("cloudformation").guards
+
+
+@pytest.mark.parametrize("other", [{"ArtifactDigest": "ef" * 32}, {"CommitId": "ef" * 20}])
+def test_another_release_is_not_tested_in_the_name_of_this_one(
+    account: Account, run: Callable[[], CloudFormation], other: dict
+) -> None:
+    """As where a failed action is tried again, after the last good release has come back."""
+    with pytest.raises(SystemExit, match="s does not run this release, but that of commit"):
+        run("staging", **other)
+    assert "Contents" not in account("s3").list_objects_v2(Bucket="artifacts")
