@@ -63,7 +63,9 @@ def update(
     CodePipeline cancels the execution that it happens in and starts another one (RestartExecutionOnUpdate). Should it
     not cancel, this one must not go on either: it would deploy by the old stages what was pushed with the new ones.
     """
-    before = stack.describe(client("cloudformation"), stack_name)
+    # CloudFormation starts the other execution before it is done with the stack that holds the pipeline.
+    stack.settled(target("cloudformation"), f"sluice-target-{parameters['Environment']}", say)
+    before = stack.settled(client("cloudformation"), stack_name, say)
     if before is None:
         raise StackError(f"there is no stack {stack_name} to update")
     outputs = deploy_pipeline(client, target, parameters, say, stack_name=stack_name)

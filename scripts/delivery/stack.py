@@ -51,6 +51,16 @@ def describe(cloudformation: Any, name: str) -> dict | None:
         raise
 
 
+def settled(cloudformation: Any, name: str, say: Callable[[str], None] = print) -> dict | None:
+    """As `describe`, once nothing is in progress."""
+    for _ in _moments():
+        stack = describe(cloudformation, name)
+        status = stack["StackStatus"] if stack else ""
+        if status == "REVIEW_IN_PROGRESS" or not status.endswith("_IN_PROGRESS"):
+            return stack
+        say(f"waiting: {name} is {status}")
+
+
 def outputs_of(stack: dict) -> dict[str, str]:
     """The outputs of a described stack by name."""
     return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}

@@ -106,6 +106,20 @@ def test_an_update_keeps_the_parameters_and_ends_where_the_stages_have_changed(w
     update(account, account, {"Environment": "staging"}, silent, stack_name=NAME)
 
 
+@pytest.mark.parametrize("name", [NAME, TARGET])
+def test_an_update_waits_for_the_one_that_has_started_it(
+    write: Callable, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    account, said = Account(OWN), []
+    write(OWN)
+    deploy_pipeline(account, account, GIVEN, silent)
+    found = account.cloudformation.stacks[name]
+    found["StackStatus"] = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+    monkeypatch.setattr("delivery.stack.time.sleep", lambda seconds: found.update(StackStatus="UPDATE_COMPLETE"))
+    update(account, account, {"Environment": "staging"}, said.append, stack_name=NAME)
+    assert said[0] == f"waiting: {name} is UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+
+
 def test_an_update_makes_no_pipeline(write: Callable) -> None:
     write(OWN)
     account = Account(OWN)
