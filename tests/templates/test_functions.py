@@ -244,6 +244,9 @@ def test_the_alarms_of_a_release_watch_the_new_version_only() -> None:
     for logical in CANARY_ALARMS:
         alarm = functions.properties(logical)
         assert alarm["Dimensions"] == dimensions[logical]
+        # An alarm that is updated keeps its state; one with another name is another one.
+        assert alarm["AlarmName"].startswith(f"{functions.name}-") and alarm["AlarmName"].endswith("-1")
+        assert "${ProcessVersion.Version}" in LAMBDA["Resources"][logical]["Properties"]["AlarmName"]["Fn::Sub"]
         assert LAMBDA["Resources"][logical]["Properties"]["Dimensions"][-1]["Value"] == version
         assert (alarm["Statistic"], alarm["Period"], alarm["EvaluationPeriods"]) == ("Sum", 60, 1)
         assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)

@@ -131,6 +131,8 @@ NAMED = {
     ("lambda", "ProcessAlias", "Name"): "an alias is known by its name, within its function",
     ("lambda", "SweepAlias", "Name"): "likewise",
     ("lambda", "DriftAlias", "Name"): "likewise",
+    ("lambda", "NewVersionCrashes", "AlarmName"): "another version has another alarm, without the state of the last",
+    ("lambda", "NewVersionErrors", "AlarmName"): "likewise",
     **{
         ("pipeline", project, "Name"): "the pipeline may update its own projects, which generated names would not tell"
         for project in ("Update", "Build", "Plan", "Smoke")
