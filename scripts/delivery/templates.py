@@ -1,7 +1,8 @@
 """Packages the templates: nested templates named by content, and a root template that names them.
 
 As `aws cloudformation package` does, but on the text, so that everything else stays byte for byte and a template that
-has not changed is a property that has not changed.
+has not changed is a property that has not changed. The patterns of nested templates' parameters also admit a value that
+is not known yet.
 """
 
 import hashlib
@@ -18,6 +19,12 @@ _URL = "!Sub https://s3.${AWS::Region}.${AWS::URLSuffix}/${ArtifactBucket}/%s"
 
 # Stands in a nested template for a digest of its own source text.
 _DIGEST_MARK = "TEMPLATE_DIGEST"
+
+# What CloudFormation hands to a nested template's parameter while it plans, where the value is an output that is not
+# known yet, as {{IntrinsicFunction:<stack>/<resource>/Fn::GetAtt}}: it must not be refused for its pattern.
+# https://github.com/aws-cloudformation/cfn-language-discussion/issues/152
+_UNKNOWN_YET = r"^\{\{IntrinsicFunction:.*\}\}$"
+_PATTERN = re.compile(r"(?m)^( *AllowedPattern: )(?=\^)")
 
 _TEMPLATE_URL = re.compile(r"(?m)^(?P<key> *TemplateURL: +)(?P<path>[\w./-]+)(?=[ \t\r]*(?:#.*)?$)")
 
@@ -86,7 +93,8 @@ def _child(templates_dir: Path, path: str) -> str:
     source = _read(file)
     if nested := _nested(source):
         raise TemplateError(f"{path}: nests {', '.join(nested)}; only {ROOT_TEMPLATE} may nest templates")
-    return source.replace(_DIGEST_MARK, _sha256(source)[:12])
+    patient = _PATTERN.sub(lambda match: f"{match[1]}{_UNKNOWN_YET}|", source)
+    return patient.replace(_DIGEST_MARK, _sha256(source)[:12])
 
 
 class _Loader(yaml.SafeLoader):

@@ -59,18 +59,23 @@ Resources:
   Changed: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: !Ref Seconds}}
 """
     template = nesting(cloud, child, "{Seconds: !Ref Seconds}")
+    not_yet = "  Other: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: 'https://bucket/later.yaml'}}\nOutputs:"
+    wired = template.replace("!Ref Seconds", "!GetAtt Other.Outputs.Seconds").replace("Outputs:", not_yet)
     deploy(cloud, template, name)
     cloudformation = cloud.client("cloudformation")
-    made = cloudformation.create_change_set(
-        StackName=name, ChangeSetName="look", TemplateBody=template, IncludeNestedStacks=True,
-        Parameters=[{"ParameterKey": "Seconds", "ParameterValue": "60"}])
-    [root] = cloudformation.describe_change_set(ChangeSetName=made["Id"])["Changes"]
-    assert "ChangeSetId" in root["ResourceChange"]
-    nested = cloudformation.describe_change_set(ChangeSetName=root["ResourceChange"]["ChangeSetId"])
+
+    def preview(body: str, **given: str) -> list[dict]:
+        made = cloudformation.create_change_set(
+            StackName=name, ChangeSetName=unique("look"), TemplateBody=body, IncludeNestedStacks=True,
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()])
+        root = cloudformation.describe_change_set(ChangeSetName=made["Id"])["Changes"]
+        found = [one["ResourceChange"]["ChangeSetId"] for one in root if "ChangeSetId" in one["ResourceChange"]]
+        assert len(found) == 1
+        return [one["ResourceChange"] for one in cloudformation.describe_change_set(ChangeSetName=found[0])["Changes"]]
+
+    for changes in (preview(template, Seconds="60"), preview(wired)):
+        assert [(one["LogicalResourceId"], one["Replacement"]) for one in changes] == [("Changed", "False")]
     delete(cloud, name)
-    [change] = nested["Changes"]
-    assert (change["ResourceChange"]["LogicalResourceId"], change["ResourceChange"]["Replacement"]) == (
-        "Changed", "False")
 
 
 def nested_attributes(cloud: Cloud) -> None:

@@ -150,7 +150,8 @@ def nested_change_sets(folder: Path) -> None:
     Stock: IncludeNestedStacks is ignored; the change set lists the nested stacks as such.
     AWS: the change of a nested stack has the ChangeSetId of a change set of its own.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/change-sets-for-nested-stacks.html
-    Here the values that a nested stack takes from others are those that they put out now.
+    Here the values that a nested stack takes from others are those that they put out now; where there is none yet, a
+    placeholder, as on AWS (scripts/delivery/templates.py).
     """
     create = changesets._create_change_set
 
@@ -209,22 +210,33 @@ def _preview_nested(change_set: dict) -> None:
 def _resolved(template: dict, stack: dict, values: dict) -> dict[str, dict]:
     """The template's resources with their properties as they would be with these parameters.
 
-    What cannot be told before it exists stays as the template has it.
+    What cannot be told before it exists stays as the template has it; a parameter of a nested stack is a placeholder.
     """
     conditions = engine._evaluate_conditions(template, values)
     found = {}
+
+    def resolve(value):
+        return engine._resolve_refs(copy.deepcopy(value), stack["_resources"], values, conditions,
+                                    template.get("Mappings", {}), stack["StackName"], stack["StackId"])
+
     for logical_id, resource in template["Resources"].items():
         if not conditions.get(resource.get("Condition"), True):
             continue
         properties = resource.get("Properties", {})
-        try:
-            properties = engine._resolve_refs(
-                copy.deepcopy(properties), stack["_resources"], values, conditions, template.get("Mappings", {}),
-                stack["StackName"], stack["StackId"])
-        except (KeyError, ValueError):
-            pass
+        if resource["Type"] == "AWS::CloudFormation::Stack":
+            place = f"{{{{IntrinsicFunction:{stack['StackId']}/{logical_id}/Fn::GetAtt}}}}"
+            properties = {**properties, "Parameters": {
+                name: _attempt(resolve, value, place) for name, value in properties.get("Parameters", {}).items()}}
+        properties = _attempt(resolve, properties, properties)
         found[logical_id] = {**resource, "Properties": properties}
     return found
+
+
+def _attempt(resolve, value, otherwise):
+    try:
+        return resolve(value)
+    except (KeyError, ValueError):
+        return otherwise
 
 
 def objects_of_other_accounts(folder: Path) -> None:

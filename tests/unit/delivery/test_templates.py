@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from delivery.templates import TemplateError, package
 
@@ -54,6 +55,19 @@ def test_root_names_its_children_by_content_and_is_otherwise_unchanged(folder: P
     )
     assert packaged.root_digest == sha256(packaged.root)
     assert packaged.children == {sha256(QUEUE): QUEUE, sha256(function): function}
+
+
+def test_a_nested_parameter_admits_a_value_that_is_not_known_yet(folder: Path):
+    pattern = "^$|^arn:[a-z]+$"
+    written = f"Parameters:\n  Arn:\n    AllowedPattern: {pattern}\n{QUEUE}"
+    (folder / "queue.yaml").write_text(written)
+    (folder / "root.yaml").write_text(written.partition("Resources:")[0] + ROOT)
+    packaged = package(folder)
+    [text] = [text for text in packaged.children.values() if "Queue" in text]
+    relaxed = yaml.safe_load(text)["Parameters"]["Arn"]["AllowedPattern"]
+    admitted = ["", "arn:aws", "{{IntrinsicFunction:arn:aws:cloudformation:1:stack/s/1/Queue.Outputs.Arn/Fn::GetAtt}}"]
+    assert [bool(re.fullmatch(relaxed, value)) for value in [*admitted, "other"]] == [True, True, True, False]
+    assert text.replace(relaxed, pattern) == written and pattern in packaged.root
 
 
 def test_line_ends_are_kept(folder: Path):
