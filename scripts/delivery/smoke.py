@@ -16,7 +16,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ PREFIX = "smoke/"
 FILE = b"number,word\n1,first\n2,\n"
 ROWS = 2
 _WAIT_SECONDS = 120
+# A new subscription may miss what is published at once, and what it misses is not repeated.
+_AGAIN_SECONDS = 30
 _POLL_SECONDS = 0.5
 
 Client = Callable[[str], Any]
@@ -49,13 +51,24 @@ def smoke_test(client: Client, outputs: dict[str, str], say: Say = print) -> Non
     with _listening(client, outputs["TopicArn"]) as receive, contextlib.ExitStack() as traces:
         for bucket in (outputs["UploadsBucket"], outputs["ResultsBucket"]):
             traces.callback(_remove, client("s3"), bucket, key)
-        version = client("s3").put_object(Bucket=outputs["UploadsBucket"], Key=key, Body=FILE)["VersionId"]
-        item = {"upload_key": {"S": f"{outputs['UploadsBucket']}/{key}"}, "version_id": {"S": version}}
+        items: dict[str, dict] = {}
         dynamodb, table = client("dynamodb"), outputs["LedgerTable"]
-        traces.callback(dynamodb.delete_item, TableName=table, Key=item)
-        say(f"uploaded {key}")
 
-        told = _await(lambda: next((one for one in receive() if one["key"] == key), None), "no notification came")
+        def upload() -> None:
+            version = client("s3").put_object(Bucket=outputs["UploadsBucket"], Key=key, Body=FILE)["VersionId"]
+            items[version] = {"upload_key": {"S": f"{outputs['UploadsBucket']}/{key}"}, "version_id": {"S": version}}
+            traces.callback(dynamodb.delete_item, TableName=table, Key=items[version])
+            say(f"uploaded {key}")
+
+        def notification() -> dict | None:
+            if len(items) == 1 and time.monotonic() > again:
+                upload()
+            return next((one for one in receive() if one["key"] == key), None)
+
+        again = time.monotonic() + _AGAIN_SECONDS
+        upload()
+        told = _await(notification, "no notification came")
+        item = items[told["version_id"]]
         seen = told["state"], told["rows_good"], told["rows_rejected"]
         if seen != ("SUCCEEDED", ROWS, 0):
             raise SmokeError(f"{key} ended as {told['state']}: {told['reason']}")
@@ -108,10 +121,10 @@ def _listening(client: Client, topic: str) -> Iterator[Callable[[], list[dict]]]
 
 
 def _remove(s3: Any, bucket: str, key: str) -> None:
-    """Remove every version of an object."""
+    """Remove every version of the objects whose keys begin so: an upload's, and those of its error report."""
     found = s3.list_object_versions(Bucket=bucket, Prefix=key)
     for version in found.get("Versions", []):
-        s3.delete_object(Bucket=bucket, Key=key, VersionId=version["VersionId"])
+        s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
 
 
 def remember(client: Client, s3: Any, bucket: str, stack: str, digest: str) -> None:
@@ -132,15 +145,15 @@ def remember(client: Client, s3: Any, bucket: str, stack: str, digest: str) -> N
         s3.put_object(Bucket=bucket, Key=plan.tested_key(digest), Body=b"")
 
 
-def protect(client: Client, stack: str, settings: Mapping[str, dict]) -> None:
-    """Set the stack policy of the environment's settings and, in production, protect the stack against termination.
+def protect(client: Client, stack: str, environment: str, policy: dict) -> None:
+    """Set the stack policy and, in production, protect the stack against termination.
 
     For a stack that has been shown to work, as a change set carries neither: one that never worked stays removable.
     Outside of production, a protection that somebody has set by hand stays.
     """
     cloudformation = client("cloudformation")
-    cloudformation.set_stack_policy(StackName=stack, StackPolicyBody=json.dumps(settings["StackPolicy"]))
-    if settings["Parameters"]["Environment"] == plan.PRODUCTION:
+    cloudformation.set_stack_policy(StackName=stack, StackPolicyBody=json.dumps(policy))
+    if environment == plan.PRODUCTION:
         cloudformation.update_termination_protection(StackName=stack, EnableTerminationProtection=True)
 
 
@@ -234,7 +247,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"smoke: the release works, but that cannot be recorded: {error}")
     try:
-        protect(client, options.stack, settings)
+        protect(client, options.stack, parameters["Environment"], settings["StackPolicy"])
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"smoke: the release works, but the stack cannot be protected: {error}")
 

@@ -35,6 +35,7 @@ class Account:
         names = {"UploadsBucket": "uploads", "ResultsBucket": "results", "LedgerTable": "ledger"}
         self.outputs = {**names, "TopicArn": topic}
         self.told, self.state, self.result = GOOD, "SUCCEEDED", FILE
+        self.missed = 0
         self._put = self("s3").put_object
         self("s3").put_object = self.put
 
@@ -50,9 +51,13 @@ class Account:
             item = {"upload_key": f"uploads/{request['Key']}", "version_id": answer["VersionId"], "state": self.state}
             self("dynamodb").put_item(TableName="ledger", Item={name: {"S": value} for name, value in item.items()})
             self._put(Bucket="results", Key=request["Key"], Body=self.result)
+            if self.missed:
+                self.missed -= 1
+                return answer
+            told = {"version_id": answer["VersionId"]}
             # Of another file first, as may be.
             for key in ("people/x.csv", request["Key"]):
-                document = json.dumps({**self.told, "key": key} if isinstance(self.told, dict) else self.told)
+                document = json.dumps({**self.told, **told, "key": key} if isinstance(self.told, dict) else self.told)
                 self("sns").publish(TopicArn=self.outputs["TopicArn"], Message=document)
         return answer
 
@@ -102,6 +107,14 @@ def test_a_file_that_comes_out_right_leaves_nothing_behind(account: Account) -> 
     assert account.left_behind() == []
 
 
+def test_a_notification_that_was_missed_is_asked_for_again(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smoke, "_AGAIN_SECONDS", -1)
+    monkeypatch.setattr(smoke, "_WAIT_SECONDS", 20)
+    account.missed = 1
+    smoke_test(account, account.outputs)
+    assert account.left_behind() == []
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -145,7 +158,7 @@ def test_a_first_release_has_none_to_go_back_to(account: Account) -> None:
 def test_what_works_is_protected(account: Account, environment: str, termination: dict) -> None:
     account._clients["cloudformation"] = cloudformation = CloudFormation(environment)
     policy = {"Statement": [ALLOW_ALL]}
-    protect(account, "s", {"Parameters": {"Environment": environment}, "Tags": {}, "StackPolicy": policy})
+    protect(account, "s", environment, policy)
     assert cloudformation.guards == {"policy": policy, **termination}
 
 
