@@ -89,9 +89,13 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         settings = configuration.read(options.configuration)
         parameters = settings["Parameters"] | dict(options.parameter)
+        environment = options.environment or parameters["Environment"]
+        if environment != parameters["Environment"]:
+            # Or a line in a file would lift the guards of production.
+            raise PlanError(f"{options.configuration}: Environment is not {environment}, which this deploys")
         request = Request(
             stack=options.stack,
-            environment=options.environment or parameters["Environment"],
+            environment=environment,
             template=options.template.read_bytes().decode(),
             parameters=parameters,
             tags=settings["Tags"],

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, WaiterError
 
 from delivery.changes import Change, leaves
 from delivery.plan import PlanError, Request, make
-from delivery.plan_command import write
+from delivery.plan_command import main, write
 
 ROOT_ARN = "arn:aws:cloudformation:us-east-1:111122223333:changeSet/plan-1/0001"
 STACK_ID = "arn:aws:cloudformation:us-east-1:111122223333:stack/sluice-staging/0003"
@@ -318,3 +318,11 @@ def test_the_summary_is_short_and_safe_for_a_shell(tmp_path: Path) -> None:
     shell = ["sh", "-euc", '. ./plan.env; printf %s "$PLAN_SUMMARY|$LANE|$CHANGE_SET|$PLAN_URL"']
     done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == f"{made.summary}|infrastructure|plan-1|https://example.org/?a=1&b=2"
+
+
+def test_a_file_does_not_lift_the_guards_of_an_environment(tmp_path: Path) -> None:
+    (tmp_path / "production.json").write_text('{"Parameters": {"Environment": "staging"}}')
+    asked = {"stack": "s", "bucket": "b", "template": "t", "role-arn": "r", "environment": "production"}
+    asked["configuration"] = str(tmp_path / "production.json")
+    with pytest.raises(SystemExit, match="Environment is not production"):
+        main([part for name, value in asked.items() for part in (f"--{name}", value)])
