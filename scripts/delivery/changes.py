@@ -70,7 +70,11 @@ def failure(cloudformation: Any, change_set: Mapping[str, Any]) -> str:
     """Why a change set failed: its own reason and those of the nested ones that it names."""
     reasons = [change_set.get("StatusReason", "no reason given")]
     for nested in dict.fromkeys(_CHANGE_SET_ARN.findall(reasons[0])):
-        found = describe(cloudformation, nested)
+        try:
+            found = describe(cloudformation, nested)
+        except ClientError as error:
+            reasons.append(str(error))
+            continue
         reasons.append(f"{found['StackName']}: {found.get('StatusReason', 'no reason given')}")
     return "; ".join(reasons)
 

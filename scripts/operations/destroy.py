@@ -69,7 +69,8 @@ def destroy(client: Client, stack: str, is_meant: Callable[[list[str]], bool], s
             f"{stack} is protected against termination: it stays as it is. If it is to go, run `aws cloudformation "
             f"update-termination-protection --no-enable-termination-protection --stack-name {stack}`, then this again"
         )
-    if found["StackStatus"].endswith("_IN_PROGRESS"):
+    # REVIEW_IN_PROGRESS: planned, and never created.
+    if found["StackStatus"].endswith("_IN_PROGRESS") and found["StackStatus"] != "REVIEW_IN_PROGRESS":
         raise DestroyError(f"{stack} is being changed ({found['StackStatus']}): try again when that is done")
     data = list(_data(cloudformation, found["StackId"]))
     if not is_meant([name for _, name in data]):

@@ -368,7 +368,11 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         ),
         may_not("iam:AttachRolePolicy iam:CreateUser", PIPELINE.arn("PlanRole")),
         may("iam:PassRole", PIPELINE.arn("PlanRole"), {"iam:PassedToService": "codebuild.amazonaws.com"}),
-        may("iam:PassRole", PIPELINE.arn("PipelineRole"), {"iam:PassedToService": "codepipeline.amazonaws.com"}),
+        *(
+            may("iam:PassRole", passed, {"iam:PassedToService": "codepipeline.amazonaws.com"})
+            for passed in (PIPELINE.arn("PipelineRole"), TARGET.arn("DeployRole"))
+        ),
+        may_not("iam:PassRole", TARGET.arn("PlanRole"), {"iam:PassedToService": "codepipeline.amazonaws.com"}),
         may_not("iam:PassRole", PIPELINE.arn("PlanRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
         may_not("iam:PassRole", role("Administrator"), {"iam:PassedToService": "codebuild.amazonaws.com"}),
         may(

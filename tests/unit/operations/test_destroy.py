@@ -146,6 +146,14 @@ def test_what_is_not_meant_is_not_done(aws, run, cloudformation):
     assert left(aws) == (["results", "uploads"], ["ledger"]) and not cloudformation.deleted
 
 
+def test_a_stack_that_was_only_planned_goes(aws, run, cloudformation, said):
+    cloudformation.stack["StackStatus"] = "REVIEW_IN_PROGRESS"
+
+    run()
+
+    assert f"removed the stack {STACK}" in said
+
+
 def test_what_was_interrupted_goes_on(aws, run, said):
     aws.s3.delete_bucket(Bucket="uploads")
     aws.dynamodb.delete_table(TableName="ledger")
