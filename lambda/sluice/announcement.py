@@ -1,9 +1,9 @@
 """What subscribers are told of an upload: JSON for programs, a text for people, attributes to filter by."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from sluice.upload import FAILED, IGNORED, PARTIAL, REJECTED, SUCCEEDED, Outcome, Stored, Upload
+from sluice.upload import FAILED, IGNORED, PARTIAL, REJECTED, SUCCEEDED, Loaded, Outcome, Stored, Upload
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: a subject has fewer than 100 printable ASCII characters.
 _SUBJECT_LIMIT = 99
@@ -40,6 +40,7 @@ def announce(upload: Upload, attempt: int, outcome: Outcome, environment: str) -
         "reason": outcome.reason,
         "rows_good": outcome.rows_good,
         "rows_rejected": outcome.rows_rejected,
+        **(asdict(outcome.loaded) if outcome.loaded else {}),
         "result": _uri(outcome.result),
         "error_report": _uri(outcome.error_report),
         "first_errors": [
@@ -72,6 +73,7 @@ def _text(upload: Upload, attempt: int, outcome: Outcome, environment: str) -> s
         f"State:         {outcome.state}",
         f"Reason:        {outcome.reason}",
         f"Rows:          {outcome.rows_good:,} good, {outcome.rows_rejected:,} rejected",
+        *([f"Loaded:        {_counts(outcome.loaded)}"] if outcome.loaded else []),
         f"Dataset:       {outcome.dataset or 'none'} ({environment})",
         f"Upload:        {upload.uri} (version {upload.version_id})",
         f"Result:        {_uri(outcome.result) or 'none'}",
@@ -85,6 +87,10 @@ def _text(upload: Upload, attempt: int, outcome: Outcome, environment: str) -> s
         ]
     lines += ["", _ADVICE[outcome.state], "", f"Upload id {upload.id}, attempt {attempt}"]
     return "\n".join(lines)
+
+
+def _counts(loaded: Loaded) -> str:
+    return f"{loaded.inserted:,} inserted, {loaded.updated:,} updated, {loaded.duplicates:,} duplicates"
 
 
 def _uri(stored: Stored | None) -> str | None:

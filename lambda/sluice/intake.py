@@ -2,25 +2,30 @@
 
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from sluice import ledger as claims
 from sluice.conclusion import Conclusion
-from sluice.contract.check import Check
+from sluice.contract.check import Block, Check
 from sluice.contract.descriptor import Dataset
 from sluice.datasets import Catalogue
 from sluice.errors import FailedAttempt, OutOfTimeError, PermanentError, Retry, TransientError
 from sluice.invocation import ROOM, Invocation
 from sluice.ledger import Claim, Ledger
+from sluice.load.rows import Rows
 from sluice.notify import Notifier
 from sluice.processors import PROCESSORS
 from sluice.queue import IntakeQueue
 from sluice.results import RESULTS
 from sluice.storage import ResultWriter, Source, Storage
-from sluice.upload import IGNORED, PARTIAL, SUCCEEDED, Outcome, RowError, Stored, Upload
+from sluice.upload import IGNORED, PARTIAL, SUCCEEDED, Loaded, Outcome, RowError, Stored, Upload
+
+if TYPE_CHECKING:
+    # With its driver, only where a deployment has a database: every cold start would pay for it otherwise.
+    from sluice.table import Tables, TableWriter
 
 FIRST_ERRORS = 5
 # Nobody reads on, and a file that is bad throughout would make a report larger than itself.
@@ -37,7 +42,8 @@ class Intake:
     """Takes uploads in: claims, processes, announces and concludes them.
 
     `max_tries` attempts are made before an upload is `FAILED`. A message is received `max_receives` times before
-    the queue dead-letters it, so the last receipt is the last chance to conclude.
+    the queue dead-letters it, so the last receipt is the last chance to conclude. `tables` is the database; None where
+    the deployment has none.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class Intake:
         environment: str,
         max_tries: int,
         max_receives: int,
+        tables: "Tables | None" = None,
     ) -> None:
         self._catalogue = catalogue
         self._storage = storage
@@ -59,6 +66,7 @@ class Intake:
         self._conclusion = Conclusion(catalogue=catalogue, ledger=ledger, notifier=notifier, environment=environment)
         self._max_tries = max_tries
         self._max_receives = max_receives
+        self._tables = tables
 
     def accept(self, upload: Upload, *, receives: int, sent: float, invocation: Invocation) -> Outcome | None:
         """Brings an upload to its final state; None where it stands already, or another attempt or message has it.
@@ -117,6 +125,8 @@ class Intake:
             if upload.key.endswith("/"):
                 raise PermanentError(IGNORED, "a folder marker, not a file")
             dataset = self._catalogue.match(upload.key)
+            if dataset.target and not self._tables:
+                dataset = dataset.without_database()
             source = self._storage.open(upload)
             chunks = invocation.within(source.chunks, source.size, dataset.is_fast)
             return self._check_and_process(upload, dataset, replace(source, chunks=chunks), invocation.check_time)
@@ -126,34 +136,40 @@ class Intake:
     def _check_and_process(
         self, upload: Upload, dataset: Dataset, source: Source, check_time: Callable[[], None]
     ) -> Outcome:
-        report = _Report(self._storage.create(f"{upload.key}.errors.jsonl", upload, source.position, _REPORT_TYPE))
-        content_type = RESULTS[dataset.result_format].content_type
-        result = self._storage.create(dataset.result_key(upload.key), upload, source.position, content_type)
+        # Every version is loaded, so each has a report of its own; a result's lies beside it and goes with it.
+        report_key = f"{upload.key}.{upload.id}.errors.jsonl" if dataset.target else f"{upload.key}.errors.jsonl"
+        report = _Report(self._storage.create(report_key, upload, source.position, _REPORT_TYPE))
+        destination = self._destination(upload, dataset, source)
         check = Check(dataset, source.chunks, report.add, check_time)
         outcome = Outcome(SUCCEEDED, "", dataset.name, first_errors=report.first)
         try:
             try:
-                PROCESSORS[dataset.processor].process(check.blocks(), result.write, dataset, upload.id)
+                blocks = destination.watch(check.blocks())
+                PROCESSORS[dataset.processor].process(blocks, destination.write, dataset, upload.id)
             except PermanentError as error:
                 outcome.state, outcome.reason = error.state, error.reason
             else:
                 outcome.state, outcome.reason = check.verdict()
             outcome.rows_good, outcome.rows_rejected, outcome.rows_blank = check.good, check.rejected, check.blank
             if outcome.state in (SUCCEEDED, PARTIAL):
-                if check.rejected:
-                    # Of two objects, the first must not be written where the second will be refused.
-                    report.precedes_none()
-                outcome.result = result.commit()
+                destination.commit(outcome, report)
             else:
-                result.abort()
-            if check.rejected:
+                destination.abort()
+            if report.errors:
                 outcome.error_report = report.commit()
                 outcome.reason += report.cut
         except BaseException:
-            result.abort()
+            destination.abort()
             report.abort()
             raise
         return outcome
+
+    def _destination(self, upload: Upload, dataset: Dataset, source: Source) -> "_Object | _Table":
+        if dataset.target:
+            return _Table(self._tables.create(upload, dataset, source.position), dataset.target.table)
+        content_type = RESULTS[dataset.result_format].content_type
+        key = dataset.result_key(upload.key)
+        return _Object(self._storage.create(key, upload, source.position, content_type))
 
 
 def retry_delay(times: int) -> int:
@@ -173,23 +189,23 @@ def _cause(error: Exception) -> str:
 class _Report:
     """The error report of one upload: JSON lines, and the first few errors kept for the announcement.
 
-    It holds the first `REPORTED_ERRORS`; a last line then says that there are more, and so does `cut`.
+    It holds the first `REPORTED_ERRORS` of `errors`; a last line then says that there are more, and so does `cut`.
     """
 
     def __init__(self, writer: ResultWriter) -> None:
         self._writer = writer
-        self._errors = 0
+        self.errors = 0
         self.first: list[RowError] = []
         self.abort, self.precedes_none = writer.abort, writer.precedes_none
 
     @property
     def cut(self) -> str:
         """What the reason says of a report that is cut; empty where it is whole."""
-        return f"; the error report ends after {REPORTED_ERRORS:,} errors" if self._errors > REPORTED_ERRORS else ""
+        return f"; the error report ends after {REPORTED_ERRORS:,} errors" if self.errors > REPORTED_ERRORS else ""
 
     def add(self, error: RowError) -> None:
-        self._errors += 1
-        if self._errors > REPORTED_ERRORS:
+        self.errors += 1
+        if self.errors > REPORTED_ERRORS:
             return
         if len(self.first) < FIRST_ERRORS:
             self.first.append(error)
@@ -197,9 +213,58 @@ class _Report:
 
     def commit(self) -> Stored:
         if self.cut:
-            message = f"the report is cut after the first {REPORTED_ERRORS:,} of {self._errors:,} errors"
+            message = f"the report is cut after the first {REPORTED_ERRORS:,} of {self.errors:,} errors"
             self._write(RowError(None, None, "report-cut", message, ""))
         return self._writer.commit()
 
     def _write(self, error: RowError) -> None:
         self._writer.write(_to_json(error.as_dict()).encode("utf-8", "replace") + b"\n")
+
+
+class _Object:
+    """Where valid rows become an object in the results bucket."""
+
+    def __init__(self, writer: ResultWriter) -> None:
+        self._writer = writer
+        self.write, self.abort = writer.write, writer.abort
+
+    def watch(self, blocks: Iterable[Block]) -> Iterable[Block]:
+        """The same blocks as they pass by."""
+        return blocks
+
+    def commit(self, outcome: Outcome, report: _Report) -> None:
+        """Makes visible what was written and tells the outcome of it; a retry ends the same."""
+        if report.errors:
+            # Of two objects, the first must not be written where the second will be refused.
+            report.precedes_none()
+        outcome.result = self._writer.commit()
+
+
+class _Table:
+    """Where valid rows go into a table of the database."""
+
+    def __init__(self, writer: "TableWriter", table: str) -> None:
+        self._writer = writer
+        self._table = table
+        self._rows = Rows()
+        self.write, self.abort, self.watch = writer.write, writer.abort, self._rows.watch
+
+    def commit(self, outcome: Outcome, report: _Report) -> None:
+        """The same, and tells the report of the duplicates."""
+        outcome.loaded, duplicates = self._writer.commit(self._rows.count, self._rows.line)
+        for duplicate in duplicates:
+            report.add(duplicate)
+        # Of very many, the writer lists some.
+        report.errors += outcome.loaded.duplicates - len(duplicates)
+        loaded = _counted(outcome.loaded, self._table)
+        rows = f"{outcome.rows_good:,} rows: {loaded}"
+        outcome.reason = f"{outcome.reason}; {rows}" if outcome.state == PARTIAL else rows
+
+
+def _counted(loaded: Loaded, table: str) -> str:
+    counts = [f"{loaded.inserted:,} inserted"]
+    if loaded.updated:
+        counts.append(f"{loaded.updated:,} updated")
+    if loaded.duplicates:
+        counts.append(f"{loaded.duplicates:,} duplicates of rows")
+    return f"{', '.join(counts)} in {table}"

@@ -5,7 +5,7 @@ The attempt number is a fencing token: an attempt that was overtaken can write n
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sluice.errors import TransientError
-from sluice.upload import FAILED, FINAL_STATES, IGNORED, PROCESSING, Outcome, Stored, Upload
+from sluice.upload import FAILED, FINAL_STATES, IGNORED, PROCESSING, Loaded, Outcome, Stored, Upload
 
 # Longer than any version lives in the uploads bucket (templates/buckets.yaml), so that no upload outlives its item.
 RETENTION_DAYS = 400
@@ -183,6 +183,7 @@ class Ledger:
     def finish(self, upload: Upload, attempt: int, outcome: Outcome) -> bool:
         """Writes the final state; False where another attempt has taken the upload meanwhile."""
         now = self._clock()
+        loaded = asdict(outcome.loaded) if outcome.loaded else {}
         values = {
             ":processing": PROCESSING,
             ":attempt": attempt,
@@ -197,12 +198,16 @@ class Ledger:
             ":now": _number(now),
             # The index lists what has this attribute: uploads in a final state, by dataset and day (ledger.yaml).
             ":day": f"{outcome.dataset or 'none'}#{datetime.fromtimestamp(now, UTC):%Y-%m-%d}",
+            **{f":{name}": count for name, count in loaded.items()},
         }
+        counts = "".join(f", {name} = :{name}" for name in loaded)
+        # Those of an earlier attempt, which was replayed.
+        stale = "" if loaded else f", {', '.join(field.name for field in fields(Loaded))}"
         return self._update(
             upload,
             "SET #state = :state, reason = :reason, dataset = :dataset, rows_good = :good, "
             "rows_rejected = :rejected, rows_blank = :blank, #result = :result, error_report = :report, "
-            "finished = :now, dataset_day = :day REMOVE lease_until, last_error",
+            f"finished = :now, dataset_day = :day{counts} REMOVE lease_until, last_error{stale}",
             "#state = :processing AND attempt = :attempt",
             values,
         )["won"]

@@ -87,6 +87,18 @@ class Stored:
         return f"s3://{self.bucket}/{self.key}"
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """What became of an upload's valid rows in its table.
+
+    `inserted` have a new key, `updated` have replaced a row that was there, `duplicates` repeat a key whose row stays.
+    """
+
+    inserted: int
+    updated: int
+    duplicates: int
+
+
 @dataclass
 class Outcome:
     """What became of one attempt at an upload: its state, its reason and what was counted and written."""
@@ -98,6 +110,7 @@ class Outcome:
     rows_rejected: int = 0
     rows_blank: int = 0
     result: Stored | None = None
+    loaded: Loaded | None = None
     error_report: Stored | None = None
     first_errors: list[RowError] = field(default_factory=list)
 

@@ -2,9 +2,10 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from sluice.contract.check import Check
+from sluice.contract.check import Block, Check
 from sluice.contract.descriptor import Dataset, load_dataset
 from sluice.processors import NEEDS
 from sluice.upload import RowError
@@ -23,6 +24,11 @@ def described(text: str) -> Dataset:
         path = Path(folder) / "dataset.yaml"
         path.write_text(f"name: dataset\nsluice:key: '{{name}}'\nsluice:processor: clean\n{text}", encoding="utf-8")
         return load_dataset(path, NEEDS)
+
+
+def checked_blocks(dataset: Dataset, data: bytes, size: int = 1 << 20) -> Iterator[Block]:
+    """The valid rows of a file."""
+    return Check(dataset, (data[at : at + size] for at in range(0, len(data), size)), lambda error: None).blocks()
 
 
 def checked(dataset: Dataset, data: bytes, size: int = 1 << 20) -> tuple[Check, list[RowError], bytes]:

@@ -20,11 +20,13 @@ class Block:
     """Valid rows that follow each other, as text: each a line, of JSON or in the dataset's dialect, ended by `\\n`.
 
     A row that has been checked cell by cell is a block of its own, and then `values` has its values, None where one is
-    missing. Only such a one may have line ends inside of a quoted cell.
+    missing. Only such a one may have line ends inside of a quoted cell. `line` is the physical line of the first row;
+    the others are on the lines after it.
     """
 
     data: bytes
     rows: int
+    line: int
     values: list[Value | None] | None = None
 
     def lines(self) -> list[bytes]:
@@ -74,12 +76,13 @@ class Check:
         header_wanted = dataset.dialect.header
         while True:
             if dataset.acceptor and not header_wanted:
+                line = lines.number + 1
                 run, rows = lines.accepted(dataset.acceptor)
                 if rows:
                     self.good += rows
                     accounted += rows
                     # Looking first is thirty times faster than replacing nothing.
-                    yield Block(run.replace(b"\r\n", b"\n") if b"\r" in run else run, rows)
+                    yield Block(run.replace(b"\r\n", b"\n") if b"\r" in run else run, rows, line)
             record = form.read(lines, dataset)
             if record is None:
                 break
@@ -99,7 +102,7 @@ class Check:
                         self._report(error)
                 else:
                     self.good += 1
-                    yield Block(form.write(record, dataset), 1, values)
+                    yield Block(form.write(record, dataset), 1, record.line, values)
         if accounted != lines.count:
             raise TransientError(f"{lines.count} lines were read but {accounted} accounted for")
 

@@ -7,7 +7,7 @@ silently not applied is worse than none. (https://specs.frictionlessdata.io/tabu
 import functools
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from sluice.contract.dialect import DIALECT_KEYS, ENCODINGS, Dialect, DialectErr
 from sluice.contract.fields import Field, compile_field
 from sluice.contract.key_templates import PLACEHOLDER, key_pattern
 from sluice.contract.tolerance import Tolerance, compile_tolerance
+from sluice.errors import PermanentError
+from sluice.upload import REJECTED
 
 _KEYS = {"name", "title", "description", "profile", "format", "encoding", "dialect", "schema"}
 _OWN_KEYS = {"sluice:key", "sluice:processor"}
@@ -43,6 +45,20 @@ class Needs:
     results: tuple[str, ...] = RESULT_FORMATS
 
 
+@dataclass(frozen=True)
+class Target:
+    """The table that valid rows are loaded into, and what becomes of a row whose key is there already.
+
+    `mode` is `insert-ignore` (the row that is there stays), `upsert` (the later upload's row stays) or `append` (there
+    are no keys). `without_database` is the processor that takes the rows where a deployment has no database; None
+    where nothing else can be done with them.
+    """
+
+    table: str
+    mode: str
+    without_database: str | None = None
+
+
 class DescriptorError(ValueError):
     """A descriptor that cannot be honoured; the message is `file:line: reason`."""
 
@@ -52,6 +68,7 @@ class Dataset:
     """A kind of file: which keys belong to it, how they are read, what a valid row is, what is done with them.
 
     `acceptor` recognises lines that are certainly valid (contract/accept.py); None where there is no fast path.
+    `target` is where the rows are loaded; None where they become an object in the results bucket.
     """
 
     name: str
@@ -66,6 +83,7 @@ class Dataset:
     encoding: str = "utf-8"
     primary_key: tuple[str, ...] = ()
     tolerance: Tolerance = Tolerance()
+    target: Target | None = None
 
     @functools.cached_property
     def positions(self) -> dict[str, int]:
@@ -74,9 +92,21 @@ class Dataset:
 
     @property
     def is_fast(self) -> bool:
-        """Whether most lines are neither looked at cell by cell nor written anew."""
+        """Whether most lines are neither looked at cell by cell, nor written anew, nor loaded into a table."""
+        if self.target:
+            return False
         kept = self.result_format == "parquet" or (self.result_format == "csv") == (self.format == "csv")
         return self.acceptor is not None and self.format != "json" and kept
+
+    def without_database(self) -> "Dataset":
+        """What the dataset is where a deployment has no database: nothing is loaded.
+
+        Raises PermanentError (`REJECTED`) where its descriptor does not say what else to do.
+        """
+        if not self.target.without_database:
+            reason = f"dataset {self.name} loads into a database and this deployment has none"
+            raise PermanentError(REJECTED, f"{reason}: deploy with EnableDatabase=true")
+        return replace(self, processor=self.target.without_database, target=None)
 
     def result_key(self, upload_key: str) -> str:
         """The key of the result of an upload of this dataset: the upload's own with the format's name added, or

@@ -24,7 +24,8 @@ def rows(prices: list[str], start: date = date(2026, 2, 20)) -> list[bytes]:
 
 
 def blocks(given: list[bytes], size: int = 7) -> list[Block]:
-    return [Block(b"".join(given[at : at + size]), len(given[at : at + size])) for at in range(0, len(given), size)]
+    starts = range(0, len(given), size)
+    return [Block(b"".join(given[at : at + size]), len(given[at : at + size]), at + 1) for at in starts]
 
 
 def run(given: list[bytes], seed: str = "seed") -> list[str]:
@@ -94,6 +95,6 @@ def test_every_start_is_equally_likely():
 
 
 def test_a_row_with_a_line_end_inside_stays_whole():
-    given_blocks = [Block(b'"A\nBC",01-01-2026,5\n', 1), *blocks(rows(["1"] * 9))]
+    given_blocks = [Block(b'"A\nBC",01-01-2026,5\n', 1, 1), *blocks(rows(["1"] * 9))]
 
     assert choose_window(given_blocks, random.Random(0))[0][0] == b'"A\nBC",01-01-2026,5'

@@ -208,7 +208,7 @@ def test_values_are_the_same_whatever_the_format_of_the_file(tmp_path_factory, r
 def people(count: int) -> Iterable[Block]:
     for start in range(0, count, 1000):
         data = b"".join(b"%d,person.%d@example.org\n" % (n, n) for n in range(start, start + 1000))
-        yield Block(data, 1000)
+        yield Block(data, 1000, start + 1)
 
 
 PEOPLE = "schema: {fields: [{name: id, type: integer}, {name: email, type: string, format: email}]}"
@@ -267,7 +267,7 @@ def test_wide_rows_fit_into_memory(width, tmp_path):
 
     def blocks():
         for n in range(count):
-            yield Block(b"%d," % n + b"x" * width + b"\n", 1)
+            yield Block(b"%d," % n + b"x" * width + b"\n", 1, n + 1)
 
     pieces: list[bytes] = []
     write_parquet(blocks(), pieces.append, dataset)
@@ -280,7 +280,7 @@ def test_wide_rows_fit_into_memory(width, tmp_path):
 
 def test_rows_too_wide_for_parquet_are_the_files_fault():
     dataset = described("schema: {fields: [{name: id, type: integer}, {name: text, type: string}]}")
-    blocks = (Block(b"%d," % n + b"x" * (2 << 20) + b"\n", 1) for n in range(400))
+    blocks = (Block(b"%d," % n + b"x" * (2 << 20) + b"\n", 1, n + 1) for n in range(400))
 
     with pytest.raises(PermanentError, match="too wide for Parquet") as raised:
         write_parquet(blocks, lambda piece: None, dataset)
@@ -350,7 +350,7 @@ def test_a_file_that_breaks_off_gives_its_own_reason():
 
 
 def test_the_engine_that_fails_says_why():
-    blocks = [Block(b"x,a@b.org\n", 1), *people(200_000)]
+    blocks = [Block(b"x,a@b.org\n", 1, 1), *people(200_000)]
 
     with pytest.raises(duckdb.ConversionException):
         write_parquet(blocks, lambda piece: None, described(PEOPLE))
