@@ -1,0 +1,201 @@
+"""A MariaDB server on this machine, which stands for Aurora MySQL: private, and gone with whoever started it.
+
+    with start() as server:
+        pymysql.connect(host=server.host, port=server.port, user=server.user, password=server.password, ...)
+
+It listens on 127.0.0.1, on a free port, speaks TLS only, and keeps everything in one temporary folder. Its settings are
+those of our parameter group (templates/database.yaml), and the rights of `user` those that RDS gives to a master user.
+`python -m local.mariadb` installs it where it can.
+"""
+
+import datetime
+import getpass
+import ipaddress
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+# Debian keeps servers where only root looks.
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+_PROGRAMS = ("mariadbd", "mariadb-install-db")
+# The server alone: the package mariadb-server also sets one up for the whole machine.
+_PACKAGE = "mariadb-server-core"
+_START_SECONDS = 60
+_DAYS = 30
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html, as far as MariaDB knows them
+_MASTER_RIGHTS = (
+    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW DATABASES, "
+    "CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, REPLICATION CLIENT, CREATE VIEW, SHOW VIEW, "
+    "CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER"
+)
+
+
+class MariadbError(RuntimeError):
+    """The server is not there or did not start; the message says what to do, or ends with the server's log."""
+
+
+class Server:
+    """A running server. Made by `start()`; also a context manager that stops it.
+
+    `host` and `port` are where it listens, `user` and `password` are the master user's, and `authority` is the file
+    with the certificate to trust, for SSL_CERT_FILE.
+    """
+
+    host = "127.0.0.1"
+    user = "admin"
+
+    def __init__(self, folder: Path) -> None:
+        self.password = secrets.token_urlsafe(16)
+        self.authority = folder / "authority.pem"
+        self._folder = folder
+        self._process: subprocess.Popen | None = None
+        self._watch: subprocess.Popen | None = None
+        with socket.socket() as free:
+            free.bind((self.host, 0))
+            self.port = free.getsockname()[1]
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def restart(self) -> None:
+        """Kills the server, as a failure of its machine would, and starts it on the same port and data."""
+        self._end()
+        self._run()
+
+    def stop(self) -> None:
+        """Ends the server and removes its folder. Safe to call twice."""
+        self._end()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _create(self) -> None:
+        _write_certificates(self._folder, self.host)
+        command = [_program("mariadb-install-db"), "--no-defaults", "--auth-root-authentication-method=normal"]
+        command += [f"--datadir={self._folder / 'data'}", f"--user={getpass.getuser()}", "--skip-test-db"]
+        created = subprocess.run(command, capture_output=True, text=True, check=False)
+        if created.returncode:
+            raise MariadbError(f"mariadb-install-db failed:\n{created.stdout}{created.stderr}")
+        (self._folder / "users.sql").write_text(
+            f"ALTER USER root@localhost IDENTIFIED BY '{secrets.token_urlsafe(16)}';\n"
+            f"CREATE USER IF NOT EXISTS {self.user} IDENTIFIED BY '{self.password}';\n"
+            f"GRANT {_MASTER_RIGHTS} ON *.* TO {self.user} WITH GRANT OPTION;\n"
+        )
+
+    def _run(self) -> None:
+        folder = self._folder
+        command = [_program("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}"]
+        command += [f"--datadir={folder / 'data'}", f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"]
+        command += [f"--bind-address={self.host}", f"--port={self.port}", f"--init-file={folder / 'users.sql'}"]
+        command += [f"--ssl-cert={folder / 'server.pem'}", f"--ssl-key={folder / 'server.key'}"]
+        command += ["--require-secure-transport=ON", "--local-infile=ON", "--skip-name-resolve"]
+        command += ["--character-set-server=utf8mb4"]
+        with (folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        # Reads the end of its input when this process is gone, however it went.
+        watch = 'read -r _ || { kill -KILL "$1"; sleep 0.1; rm -rf "$2"; }'
+        arguments = [str(self._process.pid), str(folder)]
+        self._watch = subprocess.Popen(
+            ["sh", "-c", watch, "sh", *arguments], stdin=subprocess.PIPE, start_new_session=True
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise MariadbError(f"mariadbd did not start:\n{(folder / 'log').read_text(errors='replace')[-3000:]}")
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        """Whether the server has greeted a client."""
+        try:
+            with socket.create_connection((self.host, self.port), timeout=1) as connection:
+                return bool(connection.recv(1))
+        except OSError:
+            return False
+
+    def _end(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+        if self._watch:
+            self._watch.communicate(b"\n")
+        self._process = self._watch = None
+
+
+def start() -> Server:
+    """Starts a server of its own. Raises MariadbError where it is not installed or does not start."""
+    if reason := missing():
+        raise MariadbError(reason)
+    server = Server(Path(tempfile.mkdtemp(prefix="sluice-mariadb-")))
+    try:
+        server._create()
+        server._run()
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def missing() -> str | None:
+    """Which program is not there, and the line that installs it; None where all are."""
+    for program in _PROGRAMS:
+        if not shutil.which(program, path=_PATH):
+            hint = f"sudo apt-get install -y {_PACKAGE}" if shutil.which("apt-get") else "brew install mariadb"
+            return f"{program} is missing, MariaDB's server. Run: {hint}"
+    return None
+
+
+def install() -> None:
+    """Installs the server with apt-get where it is missing and that is possible: as root, on Debian and its like."""
+    if missing() and os.geteuid() == 0 and shutil.which("apt-get"):
+        print(f"installing {_PACKAGE} with apt-get, for the tests and the demo", file=sys.stderr, flush=True)
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["update"], ["install", "-y", "--no-install-recommends", _PACKAGE]):
+            done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True, check=False)
+            if done.returncode:
+                print(done.stdout + done.stderr, file=sys.stderr)
+
+
+def _program(name: str) -> str:
+    return shutil.which(name, path=_PATH) or name
+
+
+def _write_certificates(folder: Path, host: str) -> None:
+    """An authority made for this server alone, whose key is thrown away, and the server's certificate by it."""
+    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "local MariaDB")])
+    constraints = x509.BasicConstraints(ca=True, path_length=0)
+    authority = _certificate(issuer, issuer, authority_key).add_extension(constraints, critical=True)
+    (folder / "authority.pem").write_bytes(_pem(authority.sign(authority_key, hashes.SHA256())))
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host)), x509.DNSName("localhost")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    certificate = _certificate(issuer, subject, key).add_extension(names, critical=False)
+    (folder / "server.pem").write_bytes(_pem(certificate.sign(authority_key, hashes.SHA256())))
+    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "server.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, *private))
+
+
+def _certificate(issuer: x509.Name, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().issuer_name(issuer).subject_name(subject).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number())
+    return builder.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(_DAYS))
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+if __name__ == "__main__":
+    install()
