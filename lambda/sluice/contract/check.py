@@ -55,7 +55,7 @@ class Check:
     ) -> None:
         self._dataset = dataset
         self._chunks = chunks
-        self._keys = Keys(dataset.fields, dataset.primary_key)
+        self._keys = Keys(dataset.fields, dataset.primary_key) if dataset.checks_keys else ()
         self._report = report
         self._pulse = pulse
         self.good = 0

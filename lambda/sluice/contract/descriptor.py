@@ -15,7 +15,7 @@ import yaml
 
 from sluice.contract.accept import compile_acceptor, compile_json_acceptor
 from sluice.contract.dialect import DIALECT_KEYS, ENCODINGS, Dialect, DialectError, compile_dialect
-from sluice.contract.fields import Field, compile_field
+from sluice.contract.fields import PARQUET_LIMITS, TABLE_LIMITS, Field, compile_field
 from sluice.contract.key_templates import PLACEHOLDER, key_pattern
 from sluice.contract.tolerance import Tolerance, compile_tolerance
 from sluice.errors import PermanentError
@@ -23,7 +23,19 @@ from sluice.upload import REJECTED
 
 _KEYS = {"name", "title", "description", "profile", "format", "encoding", "dialect", "schema"}
 _OWN_KEYS = {"sluice:key", "sluice:processor"}
-_OPTIONAL_KEYS = {"sluice:result", "sluice:format", "sluice:reject"}
+_OPTIONAL_KEYS = {"sluice:result", "sluice:format", "sluice:reject", "sluice:load"}
+_LOAD_KEYS = {"table", "mode", "without-database"}
+MODES = ("insert-ignore", "upsert", "append")
+# What `without-database` may name: what anything can be done by.
+_SUBSTITUTES = ("clean",)
+# Of tables and columns that are not a dataset's.
+OWN_PREFIX = "sluice_"
+# https://dev.mysql.com/doc/refman/8.0/en/column-count-limit.html, and innodb-limits.html: a key has 3,072 bytes, a row
+# 65,535, of which our own columns take 5,200. Four bytes a character; numbers, dates and the like have 30 at most.
+_KEY_LIMIT, _ROW_LIMIT, _NUMBER_BYTES = 3072, 60_000, 30
+_NAME_LIMIT = 64
+# Characters of a text column that is part of the row; a longer text is stored beside it.
+VARCHAR_LIMIT = 16_383
 FILE_FORMATS = ("csv", "jsonl", "json", "parquet")
 RESULT_FORMATS = ("parquet", "csv", "jsonl")
 _SCHEMA_KEYS = {"fields", "missingValues", "primaryKey"}
@@ -38,11 +50,15 @@ _FIELD_KEYS = {"name", "title", "description", "type", "format", "constraints"} 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a processor needs of its dataset: types of the fields, in order (None: any), formats of file and result."""
+    """What a processor needs of its dataset: types of the fields, in order (None: any), formats of file and result.
+
+    `table`: it needs a table to load into, and has no result.
+    """
 
     field_types: tuple[str, ...] | None = None
     formats: tuple[str, ...] = FILE_FORMATS
     results: tuple[str, ...] = RESULT_FORMATS
+    table: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +84,8 @@ class Dataset:
     """A kind of file: which keys belong to it, how they are read, what a valid row is, what is done with them.
 
     `acceptor` recognises lines that are certainly valid (contract/accept.py); None where there is no fast path.
-    `target` is where the rows are loaded; None where they become an object in the results bucket.
+    `target` is where the rows are loaded; None where they become an object in the results bucket. `checks_keys` says
+    whether a row that repeats the key of another one is bad; a table keeps its keys itself.
     """
 
     name: str
@@ -84,6 +101,7 @@ class Dataset:
     primary_key: tuple[str, ...] = ()
     tolerance: Tolerance = Tolerance()
     target: Target | None = None
+    checks_keys: bool = True
 
     @functools.cached_property
     def positions(self) -> dict[str, int]:
@@ -99,7 +117,7 @@ class Dataset:
         return self.acceptor is not None and self.format != "json" and kept
 
     def without_database(self) -> "Dataset":
-        """What the dataset is where a deployment has no database: nothing is loaded.
+        """What the dataset is where a deployment has no database. The same rows are good: its keys are a table's.
 
         Raises PermanentError (`REJECTED`) where its descriptor does not say what else to do.
         """
@@ -194,6 +212,7 @@ class _Reader:
         for key in ("encoding", "dialect"):
             if key in document and format_ != "csv":
                 raise self._error((key,), f"does not apply to the format {format_}")
+        target = self._target(document, needs)
         for key, value, allowed in (
             ("format", format_, needs.formats),
             ("sluice:format", result_format, needs.results),
@@ -205,16 +224,22 @@ class _Reader:
             tolerance = self._attempt(("sluice:reject",), lambda: compile_tolerance(document["sluice:reject"]))
         self._known(("schema",), document["schema"], _SCHEMA_KEYS)
         primary_key = self._primary_key(document["schema"])
-        fields = self._fields(document["schema"], primary_key, columnar=result_format == "parquet")
+        has_result = target is None or target.without_database is not None
+        limits = [PARQUET_LIMITS] * (has_result and result_format == "parquet") + [TABLE_LIMITS] * bool(target)
+        fields = self._fields(document["schema"], primary_key, limits)
         if "parquet" in (format_, result_format):
             self._check_columns([field.name for field in fields])
+        if target:
+            self._check_table(fields, primary_key, target)
         if needs.field_types is not None and tuple(field.type for field in fields) != needs.field_types:
             types = ", ".join(needs.field_types)
             raise self._error(("sluice:processor",), f"needs fields of the types {types}, in this order")
         dialect = self._dialect(document.get("dialect", {})) if format_ == "csv" else Dialect(header=False)
         acceptor = None
-        if encoding == "utf-8" and not primary_key:
+        if encoding == "utf-8" and (target or not primary_key):
             descriptors, missing = document["schema"]["fields"], _missing(document["schema"])
+            if target:
+                descriptors = [_without_keys(field, primary_key) for field in descriptors]
             if format_ == "csv":
                 acceptor = compile_acceptor(descriptors, dialect, missing)
             else:
@@ -232,7 +257,65 @@ class _Reader:
             encoding=encoding,
             primary_key=primary_key,
             tolerance=tolerance,
+            target=target,
+            checks_keys=target is None,
         )
+
+    def _target(self, document: dict, needs: Needs) -> Target | None:
+        """The table that `sluice:load` names."""
+        if not needs.table:
+            if "sluice:load" in document:
+                raise self._error(("sluice:load",), f"the processor {document['sluice:processor']} loads nothing")
+            return None
+        where = ("sluice:load",)
+        if "sluice:load" not in document:
+            raise self._error(("sluice:processor",), "load needs sluice:load, with table and mode")
+        settings = document["sluice:load"]
+        self._known(where, settings, _LOAD_KEYS)
+        table, mode, substitute = (settings.get(key) for key in ("table", "mode", "without-database"))
+        if not isinstance(table, str) or not re.fullmatch("[a-z][a-z0-9_]{0,58}", table):
+            raise self._error((*where, "table"), "table must be lower-case letters, digits and _, a letter first")
+        if table.startswith(OWN_PREFIX):
+            raise self._error((*where, "table"), f"names that start with {OWN_PREFIX} are for tables of its own")
+        if mode not in MODES:
+            raise self._error((*where, "mode"), f"mode must be one of {', '.join(MODES)}")
+        if "without-database" in settings and substitute not in _SUBSTITUTES:
+            raise self._error((*where, "without-database"), f"must be {' or '.join(_SUBSTITUTES)}")
+        for key in ("sluice:format", "sluice:result"):
+            if key in document and not substitute:
+                raise self._error((key,), "there is no result: rows are loaded, and without-database is not given")
+        return Target(table, mode, substitute)
+
+    def _check_table(self, fields: list[Field], primary_key: tuple[str, ...], target: Target) -> None:
+        """Raises DescriptorError where the fields cannot be the columns, or the keys not those that the mode needs."""
+        width = 0
+        for position, field in enumerate(fields):
+            where, name = ("schema", "fields", position), field.name
+            if not 0 < len(name) <= _NAME_LIMIT or name.endswith(" ") or max(name) > "\uffff" or "\0" in name:
+                raise self._error(where, f"{name!r}: a column's name has 1 to {_NAME_LIMIT} characters, no blank last")
+            if name.lower() in [other.name.lower() for other in fields[:position]]:
+                raise self._error(where, f"{name!r}: columns of a table need names that differ by more than case")
+            if name.lower().startswith(OWN_PREFIX):
+                raise self._error(where, f"{name!r}: names that start with {OWN_PREFIX} are for columns of its own")
+            if (field.unique or name in primary_key) and _key_bytes(field) > _KEY_LIMIT:
+                raise self._error(where, f"in a key, a text needs a maxLength of {_KEY_LIMIT // 4} at most")
+            width += _row_bytes(field)
+        where = ("schema",)
+        if width > _ROW_LIMIT:
+            rule = f"a table's row has {_ROW_LIMIT:,} bytes, four for each character of a maxLength"
+            remedy = "a text without one is stored beside the row"
+            raise self._error(where, f"{rule}, and these fields need {width:,}: {remedy}")
+        key = [field for field in fields if field.name in primary_key]
+        if sum(map(_key_bytes, key)) > _KEY_LIMIT or len(key) > 16:
+            raise self._error(("schema", "primaryKey"), f"a table's key has 16 fields and {_KEY_LIMIT:,} bytes at most")
+        unique = [field.name for field in fields if field.unique]
+        match target.mode:
+            case "insert-ignore" if not (primary_key or unique):
+                raise self._error(("sluice:load", "mode"), "insert-ignore needs a primaryKey or a unique field")
+            case "upsert" if unique or not primary_key:
+                raise self._error(("sluice:load", "mode"), "upsert needs a primaryKey, and no unique field beside it")
+            case "append" if primary_key or unique:
+                raise self._error(("sluice:load", "mode"), "append needs a schema without primaryKey and unique fields")
 
     def _result(self, result: str | None, key: re.Pattern[str]) -> str | None:
         """The template of result keys, which must be as many as the keys of uploads: one must not replace another."""
@@ -276,7 +359,7 @@ class _Reader:
             raise self._error(("schema", "primaryKey"), "must be the name of a field, or a list of some")
         return tuple(names)
 
-    def _fields(self, schema: dict, primary_key: tuple[str, ...], *, columnar: bool) -> list[Field]:
+    def _fields(self, schema: dict, primary_key: tuple[str, ...], limits: list) -> list[Field]:
         if not isinstance(schema.get("fields"), list) or not schema["fields"]:
             raise self._error(("schema",), "fields must list at least one field")
         missing = schema.get("missingValues", [])
@@ -295,7 +378,7 @@ class _Reader:
                 self._attempt(
                     where,
                     lambda field=field: compile_field(
-                        field, missing, required=field["name"] in primary_key, columnar=columnar
+                        field, missing, required=field["name"] in primary_key, limits=limits
                     ),
                 )
             )
@@ -333,6 +416,27 @@ class _Reader:
                 node = node.value[step]
                 line = node.start_mark.line + 1
         return line
+
+
+def _without_keys(field: dict, primary_key: tuple[str, ...]) -> dict:
+    """A field's descriptor as the check of one row needs it: required in the primary key, and unique to a table."""
+    constraints = {name: value for name, value in field.get("constraints", {}).items() if name != "unique"}
+    if field["name"] in primary_key:
+        constraints["required"] = True
+    return {**field, "constraints": constraints}
+
+
+def _key_bytes(field: Field) -> int:
+    """What a field takes of a table's key."""
+    if field.type in ("string", "any"):
+        return _KEY_LIMIT + 1 if field.max_length is None else 4 * field.max_length
+    return _NUMBER_BYTES
+
+
+def _row_bytes(field: Field) -> int:
+    """What a field takes of a table's row at most; a LONGTEXT is stored elsewhere."""
+    is_text = field.max_length is not None and field.max_length <= VARCHAR_LIMIT
+    return 4 * field.max_length + 2 if is_text else _NUMBER_BYTES
 
 
 def _missing(schema: dict) -> frozenset[str]:

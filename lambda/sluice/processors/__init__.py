@@ -12,6 +12,7 @@ from sluice.contract.check import Block
 from sluice.contract.descriptor import Dataset, Needs
 from sluice.processors.clean import clean
 from sluice.processors.forecast import PRICE_TYPES, forecast
+from sluice.processors.load import load
 
 
 @dataclass(frozen=True)
@@ -25,5 +26,6 @@ class Processor:
 PROCESSORS = {
     "clean": Processor(clean),
     "forecast": Processor(forecast, Needs(field_types=PRICE_TYPES, formats=("csv",), results=("csv",))),
+    "load": Processor(load, Needs(table=True)),
 }
 NEEDS = {name: processor.needs for name, processor in PROCESSORS.items()}

@@ -526,11 +526,17 @@ def test_too_many_bad_rows_reject_the_file_and_are_reported(aws, people, reject,
     assert len(aws.result("people/staff.csv.errors.jsonl").splitlines()) == 2
 
 
+LOAD = """\
+sluice:processor: load
+sluice:load: {table: people, mode: insert-ignore, without-database: clean}
+"""
+
+
 def test_more_rows_than_their_keys_can_be_checked_for_reject_the_file(aws, people, monkeypatch):
     monkeypatch.setattr(keys, "VALUES_LIMIT", 2)
     upload = aws.upload("people/staff.csv", b"id,email\n1,a@b.org\n2,a@b.org\n3,c@d.org\n")
 
-    outcome = accept(aws.intake(catalogue=people("", "  fields:", "  primaryKey: id\n  fields:")), upload)
+    outcome = accept(aws.intake(catalogue=people("", LOAD, "sluice:processor: clean\n")), upload)
 
     assert outcome.state == "REJECTED"
     assert "row 4: unique fields and primary keys are checked for 2 different values" in outcome.reason

@@ -13,16 +13,7 @@ from sluice.processors import NEEDS
 from sluice.upload import Loaded, RowError
 from support.deployment import DATASETS, invocation
 
-TARGET = Target("people", "insert-ignore", "clean")
 PEOPLE = b"id,email\n1,a@b.org\nx,c@d.org\n2,e@f.org\n\n1,g@h.org\n"
-
-
-class Loading(Catalogue):
-    """The datasets of this repository, one of which is loaded."""
-
-    def __init__(self, target: Target = TARGET) -> None:
-        super().__init__(DATASETS, NEEDS)
-        self._datasets["people"] = dataclasses.replace(self._datasets["people"], target=target)
 
 
 class FakeTables:
@@ -74,7 +65,7 @@ def test_a_load_is_accounted_for_everywhere(aws):
     tables = FakeTables(Loaded(2, 0, 1), (3,))
     upload = aws.upload("people/staff.csv", PEOPLE)
 
-    outcome = accept(aws.intake(catalogue=Loading(), tables=tables), upload)
+    outcome = accept(aws.intake(tables=tables), upload)
 
     assert tables.committed[upload.id][1] == 3
     assert (outcome.state, outcome.result) == ("PARTIAL", None)
@@ -92,7 +83,7 @@ def test_duplicates_are_no_violation(aws):
     tables = FakeTables(Loaded(1, 1, 1), (2,))
     upload = aws.upload("people/staff.csv", PEOPLE.replace(b"x,c@d.org\n", b""))
 
-    outcome = accept(aws.intake(catalogue=Loading(), tables=tables), upload)
+    outcome = accept(aws.intake(tables=tables), upload)
 
     assert (outcome.state, outcome.rows_good) == ("SUCCEEDED", 3)
     assert outcome.reason == "3 rows: 1 inserted, 1 updated, 1 duplicates of rows in people"
@@ -112,9 +103,7 @@ def test_other_datasets_have_no_load_in_ledger_and_notification(aws):
 def test_a_file_that_is_rejected_loads_nothing(aws):
     tables = FakeTables(Loaded(0, 0, 0))
 
-    outcome = accept(
-        aws.intake(catalogue=Loading(), tables=tables), aws.upload("people/staff.csv", b"id;email\n1;a@b.org\n")
-    )
+    outcome = accept(aws.intake(tables=tables), aws.upload("people/staff.csv", b"id;email\n1;a@b.org\n"))
 
     assert (outcome.state, tables.committed) == ("REJECTED", {})
     assert tables.aborted
@@ -123,7 +112,7 @@ def test_a_file_that_is_rejected_loads_nothing(aws):
 def test_a_late_version_is_loaded_and_has_its_own_report(aws):
     tables = FakeTables(Loaded(1, 0, 1), (1,))
     old, new = aws.upload("people/staff.csv", PEOPLE), aws.upload("people/staff.csv", PEOPLE)
-    intake = aws.intake(catalogue=Loading(), tables=tables)
+    intake = aws.intake(tables=tables)
 
     assert [accept(intake, new).state, accept(intake, old).state] == ["PARTIAL", "PARTIAL"]
 
@@ -134,7 +123,7 @@ def test_a_late_version_is_loaded_and_has_its_own_report(aws):
 def test_an_attempt_that_dies_after_the_commit_is_followed_by_one_that_says_the_same(aws, monkeypatch):
     tables = FakeTables(Loaded(2, 0, 1), (3,))
     upload = aws.upload("people/staff.csv", PEOPLE)
-    intake = aws.intake(catalogue=Loading(), tables=tables)
+    intake = aws.intake(tables=tables)
     with monkeypatch.context() as patch:
         patch.setattr(rules._Report, "commit", lambda report: 1 / 0)
         with pytest.raises(Retry):
@@ -151,7 +140,7 @@ def test_a_database_that_fails_is_tried_again(aws):
     tables = FakeTables(Loaded(3, 0, 0))
     tables.fails = 1
     upload = aws.upload("people/staff.csv", PEOPLE)
-    intake = aws.intake(catalogue=Loading(), tables=tables)
+    intake = aws.intake(tables=tables)
 
     with pytest.raises(Retry, match="the database went away"):
         accept(intake, upload)
@@ -164,7 +153,7 @@ def test_of_very_many_duplicates_the_report_says_that_there_are_more(aws, monkey
     monkeypatch.setattr(rules, "REPORTED_ERRORS", 2)
     upload = aws.upload("people/staff.csv", PEOPLE.replace(b"x,c@d.org\n", b""))
 
-    outcome = accept(aws.intake(catalogue=Loading(), tables=FakeTables(Loaded(0, 0, 3), (1, 2))), upload)
+    outcome = accept(aws.intake(tables=FakeTables(Loaded(0, 0, 3), (1, 2))), upload)
 
     assert outcome.reason.endswith("3 duplicates of rows in people; the error report ends after 2 errors")
     report = aws.result(f"people/staff.csv.{upload.id}.errors.jsonl").splitlines()
@@ -173,7 +162,7 @@ def test_of_very_many_duplicates_the_report_says_that_there_are_more(aws, monkey
 
 def test_a_replay_that_loads_nothing_leaves_no_counts_of_the_load_before(aws):
     upload = aws.upload("people/staff.csv", PEOPLE)
-    accept(aws.intake(catalogue=Loading(), tables=FakeTables(Loaded(3, 0, 0))), upload)
+    accept(aws.intake(tables=FakeTables(Loaded(3, 0, 0))), upload)
 
     accept(aws.intake(), dataclasses.replace(upload, reopens=1))
 
@@ -184,12 +173,14 @@ def test_a_replay_that_loads_nothing_leaves_no_counts_of_the_load_before(aws):
 def test_without_a_database_the_descriptor_says_what_becomes_of_the_rows(aws):
     upload = aws.upload("people/staff.csv", PEOPLE)
 
-    assert accept(aws.intake(catalogue=Loading()), upload).result.key == "people/staff.csv"
+    assert accept(aws.intake(), upload).result.key == "people/staff.csv"
     assert aws.results() == ["people/staff.csv", "people/staff.csv.errors.jsonl"]
 
 
 def test_without_a_database_a_dataset_that_can_only_be_loaded_is_rejected(aws):
-    catalogue = Loading(Target("people", "append"))
+    catalogue = Catalogue(DATASETS, NEEDS)
+    people = catalogue._datasets["people"]
+    catalogue._datasets["people"] = dataclasses.replace(people, target=Target("people", "append"))
 
     outcome = accept(aws.intake(catalogue=catalogue), aws.upload("people/staff.csv", PEOPLE))
 
