@@ -13,6 +13,7 @@ from operations.samples import SampleError, chunks
 from sluice.contract.check import Check
 from sluice.contract.descriptor import Dataset, DescriptorError, load_dataset
 from sluice.errors import PermanentError
+from sluice.load.columns import create_table
 from sluice.processors import NEEDS, PROCESSORS
 from sluice.upload import SUCCEEDED, Outcome, RowError
 
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def try_on(dataset: Dataset, sample: Path) -> Outcome:
-    """What an upload of the sample would end as, as sluice/intake.py has it, with no result and no report written.
+    """What an upload of the sample would end as, as sluice/intake.py has it, with nothing written or loaded.
 
     `first_errors` are the first ten.
     """
@@ -72,8 +73,11 @@ def _check(options: argparse.Namespace) -> int:
     dataset = load_dataset(options.descriptor, NEEDS)
     # As it was written: the dataset itself has only the expression made of it.
     key = yaml.safe_load(options.descriptor.read_text(encoding="utf-8"))["sluice:key"]
-    result = dataset.result or f"{key}.{dataset.result_format}"
-    summary = {"dataset": dataset.name, "key": key, "processor": dataset.processor, "result": result}
+    summary = {"dataset": dataset.name, "key": key, "processor": dataset.processor}
+    if dataset.target:
+        summary |= {"mode": dataset.target.mode, "table": create_table(dataset)}
+    else:
+        summary["result"] = dataset.result or f"{key}.{dataset.result_format}"
     outcome = None
     if options.sample:
         outcome = try_on(dataset, options.sample)
@@ -109,8 +113,9 @@ def _infer(options: argparse.Namespace) -> int:
 
 
 def _lines(summary: dict, outcome: Outcome | None) -> Iterable[str]:
-    for name in ("dataset", "key", "processor", "result"):
-        yield f"{name:9}  {summary[name]}"
+    for name in ("dataset", "key", "processor", "mode", "table", "result"):
+        if name in summary:
+            yield f"{name:9}  {summary[name]}"
     if not outcome:
         return
     yield f"{'rows':9}  {outcome.rows_good:,} good, {outcome.rows_rejected:,} rejected, {outcome.rows_blank:,} blank"

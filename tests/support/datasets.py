@@ -18,12 +18,18 @@ def dataset(name: str, **changes: object) -> Dataset:
     return dataclasses.replace(load_dataset(DATASETS / f"{name}.yaml", NEEDS), **changes)
 
 
-def described(text: str) -> Dataset:
+def described(text: str, processor: str = "clean") -> Dataset:
     """The dataset of a descriptor without `name`, `sluice:key` and `sluice:processor`, which are the same for all."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "dataset.yaml"
-        path.write_text(f"name: dataset\nsluice:key: '{{name}}'\nsluice:processor: clean\n{text}", encoding="utf-8")
+        head = f"name: dataset\nsluice:key: '{{name}}'\nsluice:processor: {processor}\n"
+        path.write_text(head + text, encoding="utf-8")
         return load_dataset(path, NEEDS)
+
+
+def loading(text: str, table: str, mode: str) -> Dataset:
+    """The same for one that is loaded."""
+    return described(f"{text}\nsluice:load: {{table: {table}, mode: {mode}}}\n", "load")
 
 
 def checked_blocks(dataset: Dataset, data: bytes, size: int = 1 << 20) -> Iterator[Block]:

@@ -52,6 +52,22 @@ def test_a_valid_descriptor_is_summed_up(check):
     )
 
 
+def test_a_dataset_that_is_loaded_is_shown_with_its_table(check):
+    load = "sluice:processor: load\nsluice:load: {table: orders, mode: append}\n"
+    descriptor = DESCRIPTOR.replace("sluice:processor: clean\nsluice:result: clean/{shop}.csv\n", load)
+
+    code, out, err = check(descriptor, b"id,note\n1,a\n1,b\n")
+
+    assert (code, err) == (0, "")
+    assert out.splitlines()[2:6] == [
+        "processor  load",
+        "mode       append",
+        "table      CREATE TABLE `orders` (",
+        "  `id` BIGINT NOT NULL,",
+    ]
+    assert out.splitlines()[-1] == "state      SUCCEEDED: all 2 rows are valid"
+
+
 @pytest.mark.parametrize(
     ("descriptor", "error"),
     [
