@@ -7,6 +7,7 @@ Answer: `{"batchItemFailures": [...]}`, the messages that must come back
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -25,6 +26,21 @@ from sluice.queue import IntakeQueue
 from sluice.storage import Storage
 from sluice.upload import Outcome, Upload
 
+if TYPE_CHECKING:
+    from sluice.table import Tables
+
+
+def _tables() -> "Tables | None":
+    """The database, where the deployment has one: every other cold start would pay for its driver."""
+    secret = os.environ.get("DATABASE_SECRET")
+    if not secret:
+        return None
+    from sluice.database import Database
+    from sluice.table import Tables
+
+    return Tables(Database(make_client("secretsmanager"), secret))
+
+
 logger = Logger(log_uncaught_exceptions=True)
 sqs = make_client("sqs")
 ledger = Ledger(make_client("dynamodb"), os.environ["LEDGER_TABLE"])
@@ -37,6 +53,7 @@ intake = Intake(
     environment=os.environ["ENVIRONMENT"],
     max_tries=int(os.environ["MAX_ATTEMPTS"]),
     max_receives=int(os.environ["MAX_RECEIVES"]),
+    tables=_tables(),
 )
 
 

@@ -3,6 +3,8 @@
 import copy
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +14,7 @@ from botocore.endpoint import Endpoint
 from botocore.exceptions import ClientError
 
 from local.invocation import Context
+from sluice.upload import Loaded
 from support.deployment import PRICES
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -31,7 +34,13 @@ def sqs_refuses() -> bool:
 
 
 @pytest.fixture
-def process(aws, load, log, sqs_refuses, monkeypatch):
+def database_secret() -> str:
+    """The secret with which the function comes to its database; none where it has none."""
+    return ""
+
+
+@pytest.fixture
+def process(aws, load, log, sqs_refuses, database_secret, monkeypatch):
     """The handler on a queue of real messages: call it with bodies, get the bodies that came back and their delays."""
     module = load(
         "process",
@@ -42,6 +51,7 @@ def process(aws, load, log, sqs_refuses, monkeypatch):
         ENVIRONMENT="test",
         MAX_ATTEMPTS="3",
         MAX_RECEIVES="8",
+        DATABASE_SECRET=database_secret,
     )
     monkeypatch.setattr(module.logger.registered_handler, "stream", log)
     delays: dict[str, int] = {}
@@ -184,6 +194,51 @@ def test_a_failed_attempt_is_an_error_of_the_version_and_a_wait_is_none(aws, pro
     levels = {line["key"]: line["level"] for line in lines if line["message"] == "message comes back"}
     assert levels == {"prices/LSE/waits.csv": "WARNING", "prices/LSE/fails.csv": "ERROR"}
     assert {line["function_version"] for line in lines} == {"7"}
+
+
+def test_without_a_database_its_driver_is_not_loaded():
+    code = "import sys, sluice.handlers.process; sys.exit('pymysql' in sys.modules)"
+    settings = ("LEDGER_TABLE", "RESULTS_BUCKET", "TOPIC_ARN", "QUEUE_URL", "ENVIRONMENT")
+    environment = dict.fromkeys(settings, "x") | {"MAX_ATTEMPTS": "3", "MAX_RECEIVES": "8"}
+    path = os.pathsep.join(filter(None, sys.path))
+    environment |= {"PYTHONPATH": path, "AWS_DEFAULT_REGION": "us-east-1", "DATABASE_SECRET": ""}
+
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
+@pytest.fixture
+def database(monkeypatch) -> list:
+    """In the place of the database's adapters, what notes how they are made and tables that load one row."""
+    made: list = []
+
+    class Writer:
+        write = abort = staticmethod(lambda *_: None)
+
+        def commit(self, rows, line):
+            return Loaded(rows, 0, 0), []
+
+    class Tables:
+        def __init__(self, database) -> None:
+            made.append(database)
+
+        def create(self, *_):
+            return Writer()
+
+    def connect(secrets, secret_id):
+        return secrets.meta.service_model.service_name, secret_id
+
+    monkeypatch.setitem(sys.modules, "sluice.database", SimpleNamespace(Database=connect))
+    monkeypatch.setitem(sys.modules, "sluice.table", SimpleNamespace(Tables=Tables))
+    return made
+
+
+@pytest.mark.parametrize("database_secret", ["arn:of:a:secret"])
+def test_with_a_database_rows_are_loaded(aws, database, process):
+    process(notification(aws.upload("people/staff.csv", b"id,email\n1,ann@example.org\n")))
+
+    assert database == [("secretsmanager", "arn:of:a:secret")]
+    [item] = aws.items()
+    assert (item["state"], item["reason"], item["inserted"]) == ("SUCCEEDED", "1 rows: 1 inserted in people", "1")
 
 
 def test_a_message_of_two_records_loses_none_when_one_must_come_back(aws, process):
