@@ -6,10 +6,12 @@ doubled within; nothing is an escape. NULL is the bare word. Numbers are exact, 
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import chain
 
 from sluice.contract.check import Block
 from sluice.contract.descriptor import Dataset
+from sluice.contract.fields import Field
 from sluice.contract.types import Value
 from sluice.errors import PermanentError
 from sluice.results.values import plain, rows
@@ -17,6 +19,7 @@ from sluice.upload import REJECTED
 
 # Types whose text, as the fast path accepts it, MySQL reads as the same value.
 _ALIKE = frozenset({"string", "integer", "number", "date", "time", "year", "yearmonth"})
+_REMEMBERED = 4096
 # Replaced one after another: of cells next to each other, every other one is found at a time.
 _EMPTY_CELLS = ((b",,", b",NULL,"), (b",,", b",NULL,"), (b"\n,", b"\nNULL,"), (b",\n", b",NULL\n"))
 
@@ -30,11 +33,14 @@ def load(blocks: Iterable[Block], write: Callable[[bytes], object], dataset: Dat
     first = next(blocks, None)
     if first is None:
         raise PermanentError(REJECTED, "no row is valid")
-    alike = _is_alike(dataset)
+    alike, delimited = _is_alike(dataset), dataset.format == "csv"
+    writers = [_writer(field) for field in dataset.fields]
     for block in chain([first], blocks):
         # As a cell, the word would be text in the file and NULL in the table.
         if alike and block.values is None and b"NULL" not in block.data:
             write(_with_nulls(block.data))
+        elif delimited and block.values is None:
+            write(_rewritten(block.data, dataset.dialect.delimiter, writers))
         else:
             write(b"".join(map(_line, rows([block], dataset))))
 
@@ -42,7 +48,11 @@ def load(blocks: Iterable[Block], write: Callable[[bytes], object], dataset: Dat
 def _is_alike(dataset: Dataset) -> bool:
     """Whether the lines of the fast path are such text already, but for cells without a value."""
     is_plain = dataset.format == "csv" and dataset.dialect.delimiter == ","
-    return is_plain and all(field.type in _ALIKE and "%" not in field.format for field in dataset.fields)
+    return is_plain and all(map(_is_alike_in, dataset.fields))
+
+
+def _is_alike_in(field: Field) -> bool:
+    return field.type in _ALIKE and "%" not in field.format
 
 
 def _with_nulls(lines: bytes) -> bytes:
@@ -52,6 +62,22 @@ def _with_nulls(lines: bytes) -> bytes:
         if empty in text:
             text = text.replace(empty, null)
     return text[1:]
+
+
+def _rewritten(lines: bytes, delimiter: str, writers: list[Callable[[str], str]]) -> bytes:
+    """Lines without a quote in them, each cell written anew."""
+    rows = (line.split(delimiter) for line in lines.decode().split("\n")[:-1])
+    return "".join(",".join([w(cell) for w, cell in zip(writers, row, strict=True)]) + "\n" for row in rows).encode()
+
+
+def _writer(field: Field) -> Callable[[str], str]:
+    """What a cell of the fast path becomes."""
+    if field.type == "string":
+        return lambda cell: f'"{cell}"' if cell else "NULL"
+    if _is_alike_in(field):
+        return lambda cell: cell or "NULL"
+    # Booleans and days are few.
+    return lru_cache(_REMEMBERED)(lambda cell: _cell(field.parse(cell)))
 
 
 def _line(values: list[Value | None]) -> bytes:
