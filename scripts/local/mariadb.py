@@ -85,7 +85,8 @@ class Server:
         _write_certificates(self._folder, self.host)
         command = [_program("mariadb-install-db"), "--no-defaults", "--auth-root-authentication-method=normal"]
         command += [f"--datadir={self._folder / 'data'}", f"--user={getpass.getuser()}", "--skip-test-db"]
-        created = subprocess.run(command, capture_output=True, text=True, check=False)
+        # A server removes what it takes for its own leftovers there, be they those of another one that is starting.
+        created = subprocess.run(command + [f"--tmpdir={self._folder}"], capture_output=True, text=True, check=False)
         if created.returncode:
             raise MariadbError(f"mariadb-install-db failed:\n{created.stdout}{created.stderr}")
         (self._folder / "users.sql").write_text(
@@ -100,7 +101,7 @@ class Server:
         command += [f"--datadir={folder / 'data'}", f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"]
         command += [f"--bind-address={self.host}", f"--port={self.port}", f"--init-file={folder / 'users.sql'}"]
         command += [f"--ssl-cert={folder / 'server.pem'}", f"--ssl-key={folder / 'server.key'}"]
-        command += ["--require-secure-transport=ON", "--local-infile=ON", "--skip-name-resolve"]
+        command += [f"--tmpdir={folder}", "--require-secure-transport=ON", "--local-infile=ON", "--skip-name-resolve"]
         command += ["--character-set-server=utf8mb4"]
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
