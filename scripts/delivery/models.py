@@ -30,6 +30,7 @@ AWS_OPERATIONS = {
         "PutObject",
         "UploadPart",
     },
+    "secretsmanager": {"DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"},
     "sns": {"Publish"},
     "sqs": {"ChangeMessageVisibility", "SendMessageBatch"},
 }

@@ -33,11 +33,12 @@ _PROGRAMS = ("mariadbd", "mariadb-install-db")
 _PACKAGE = "mariadb-server-core"
 _START_SECONDS = 60
 _DAYS = 30
-# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html, as far as MariaDB knows them
+# https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html, as far as MariaDB knows them;
+# CONNECTION ADMIN stands for mysql.rds_kill.
 _MASTER_RIGHTS = (
     "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW DATABASES, "
     "CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, REPLICATION CLIENT, CREATE VIEW, SHOW VIEW, "
-    "CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER"
+    "CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, CONNECTION ADMIN"
 )
 
 
@@ -103,6 +104,8 @@ class Server:
         command += [f"--ssl-cert={folder / 'server.pem'}", f"--ssl-key={folder / 'server.key'}"]
         command += [f"--tmpdir={folder}", "--require-secure-transport=ON", "--local-infile=ON", "--skip-name-resolve"]
         command += ["--character-set-server=utf8mb4"]
+        # Or what is measured is how a small memory is written to disk. Aurora's has no less.
+        command += ["--innodb-buffer-pool-size=512M", "--innodb-log-file-size=512M"]
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         # Reads the end of its input when this process is gone, however it went.
