@@ -1,0 +1,194 @@
+"""Tables of the database: the rows of an upload are all there, once, or none is."""
+
+import json
+import time
+import zlib
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any
+
+from pymysql.constants import ER
+
+from sluice.contract.descriptor import Dataset
+from sluice.database import Connection, Database, DatabaseError
+from sluice.errors import TransientError
+from sluice.load import statements
+from sluice.upload import Loaded, Position, RowError, Upload
+
+# As many as an error report has.
+LISTED_DUPLICATES = 100_000
+# What the driver itself sends at once, so far as the server's buffer is concerned; it is a packet.
+_PIECE = 64 * 1024
+# Seconds before the transaction is tried again where it was in the way of another load, which goes on meanwhile.
+_DELAYS = (0.1, 0.5, 2.0, 5.0)
+_IN_THE_WAY = (ER.LOCK_DEADLOCK, ER.LOCK_WAIT_TIMEOUT)
+
+
+class Tables:
+    """The tables of a database, connected when the first row is written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, upload: Upload, dataset: Dataset, position: Position) -> "TableWriter":
+        """Where the rows of an upload are written on their way into the table of its dataset."""
+        return TableWriter(self._database, upload, dataset, position)
+
+
+class TableWriter:
+    """The rows of one upload: `write` their text (load/statements.py), then `commit` or `abort`.
+
+    They are staged in a table of the session's own and go into theirs in one transaction, which also says in
+    `sluice_loads` what became of them. Every failure is a TransientError, and leaves the table as it was.
+    """
+
+    def __init__(self, database: Database, upload: Upload, dataset: Dataset, position: Position) -> None:
+        self._database = database
+        self._upload = upload
+        self._dataset = dataset
+        self._position = position
+        self._buffer = bytearray()
+        self._connection: Connection | None = None
+
+    def write(self, data: bytes) -> None:
+        """Adds text, cut anywhere."""
+        self._buffer += data
+        if len(self._buffer) >= _PIECE:
+            self._send()
+
+    def commit(self, rows: int, line: Callable[[int], int]) -> tuple[Loaded, list[RowError]]:
+        """Makes the rows part of the table; what became of them, and the duplicates, `LISTED_DUPLICATES` at most.
+
+        `rows` have been written, the nth of which stands on `line(n)` of the file. Says the same if it is done again,
+        in another attempt as well.
+        """
+        self._send()
+        _end_load(self._connection, rows)
+        has_lines = rows > 0 and line(rows) - line(1) != rows - 1
+        if has_lines:
+            _stage_lines(self._connection, rows, line)
+        self._connection.commit()
+        modified = self._position.last_modified.astimezone(UTC).replace(tzinfo=None)
+        shift = line(1) - 1 if rows else 0
+        upload = (shift, self._upload.id, modified, self._upload.key, self._upload.version_id)
+        loaded = self._repeat(lambda: self._transfer(rows, has_lines, upload))
+        self._connection.execute(statements.DROP_STAGED)
+        return loaded
+
+    def abort(self) -> None:
+        """Drops what was written. Safe to call at any time; what is committed stays."""
+        if self._connection:
+            self._connection.drop()
+            self._connection = None
+
+    def _send(self) -> None:
+        if not self._connection:
+            self._connection = self._database.connect()
+            create, load = statements.stage(self._dataset)
+            self._connection.execute(statements.DROP_STAGED)
+            self._connection.execute(create)
+            self._connection.begin_load(load)
+        _send(self._connection, bytes(self._buffer))
+        self._buffer.clear()
+
+    def _repeat(self, transaction: Callable[[], Any]) -> Any:
+        """Does it again where it was in the way of another; what is staged stays."""
+        for delay in _DELAYS:
+            try:
+                return transaction()
+            except DatabaseError as error:
+                if error.code not in _IN_THE_WAY:
+                    raise
+                # Of a lock that was waited for in vain, only the statement is taken back.
+                self._connection.rollback()
+            time.sleep(delay)
+        return transaction()
+
+    def _transfer(self, rows: int, has_lines: bool, upload: tuple) -> tuple[Loaded, list[RowError]]:
+        connection, dataset = self._connection, self._dataset
+        try:
+            connection.execute(statements.RECORD, self._upload.id, dataset.target.table)
+        except DatabaseError as error:
+            if error.code != ER.DUP_ENTRY:
+                raise
+            return self._recorded()
+        affected = connection.execute(statements.transfer(dataset, has_lines), *upload)
+        loaded = self._count(rows, affected, has_lines, upload)
+        errors = self._list(has_lines, upload) if loaded.duplicates else []
+        if len(errors) != min(loaded.duplicates, LISTED_DUPLICATES):
+            raise TransientError(f"{loaded.duplicates} duplicates were counted but {len(errors)} found")
+        counts = (loaded.inserted, loaded.updated, loaded.duplicates)
+        connection.execute(statements.COUNTED, *counts, _pack(errors), self._upload.id)
+        connection.commit()
+        return loaded, errors
+
+    def _recorded(self) -> tuple[Loaded, list[RowError]]:
+        """What an earlier attempt says of its load."""
+        self._connection.rollback()
+        [(inserted, updated, duplicates, errors)] = self._connection.fetch(statements.RECORDED, self._upload.id)
+        self._connection.rollback()
+        return Loaded(inserted, updated, duplicates), _unpack(errors)
+
+    def _count(self, rows: int, affected: int, has_lines: bool, upload: tuple) -> Loaded:
+        """What the number of affected rows means: 1 for each inserted, 2 for each updated."""
+        if self._dataset.target.mode != "upsert":
+            if affected > rows or (affected < rows and not statements.keys(self._dataset)):
+                raise TransientError(f"{rows} rows were staged and {affected} inserted")
+            return Loaded(affected, 0, rows - affected)
+        sql = statements.count_duplicates(self._dataset, has_lines)
+        [(duplicates, repeated)] = self._connection.fetch(sql, *upload)
+        # A row that gave way to one of the same upload was there for a while: that one has updated it.
+        updated = affected - (rows - duplicates) - 2 * int(repeated)
+        inserted = rows - duplicates - updated
+        if inserted < 0 or updated < 0:
+            raise TransientError(f"{rows} rows affected {affected}, {duplicates} of them duplicates")
+        return Loaded(inserted, updated, duplicates)
+
+    def _list(self, has_lines: bool, upload: tuple) -> list[RowError]:
+        sql = statements.list_duplicates(self._dataset, has_lines, LISTED_DUPLICATES)
+        found = self._connection.fetch(sql, *upload)
+        return [_row_error(row, statements.keys(self._dataset), self._upload.id) for row in found]
+
+
+def _send(connection: Connection, data: bytes) -> None:
+    # An empty piece would end the load.
+    for start in range(0, len(data), _PIECE):
+        connection.send(data[start : start + _PIECE])
+
+
+def _end_load(connection: Connection, rows: int) -> None:
+    loaded, warnings = connection.end_load()
+    if loaded != rows or warnings:
+        raise TransientError(f"{rows} rows were written, {loaded} loaded, with {warnings} warnings")
+
+
+def _stage_lines(connection: Connection, rows: int, line: Callable[[int], int]) -> None:
+    create, load = statements.stage_lines()
+    connection.execute(create)
+    connection.begin_load(load)
+    for start in range(1, rows + 1, _PIECE):
+        numbers = range(start, min(start + _PIECE, rows + 1))
+        _send(connection, "".join(f"{line(number)}\n" for number in numbers).encode())
+    _end_load(connection, rows)
+
+
+def _row_error(row: tuple, keys: list[tuple[str, ...]], upload: str) -> RowError:
+    """The error of a duplicate, as statements.list_duplicates gives it."""
+    line, values, holders = row[0], row[1:], row[1 + sum(map(len, keys)) :]
+    for place, key in enumerate(keys):
+        holder, its_line = holders[2 * place : 2 * place + 2]
+        if holder is not None and (holder, its_line) != (upload, line):
+            break
+        values = values[len(key) :]
+    where = f"row {its_line} of this file" if holder == upload else f"row {its_line} of upload {holder}"
+    text = ", ".join(str(value) for value in values[: len(key)])
+    names = " and ".join(key)
+    return RowError(line, key[0] if len(key) == 1 else None, "duplicate-row", f"has the same {names} as {where}", text)
+
+
+def _pack(errors: list[RowError]) -> bytes:
+    return zlib.compress(json.dumps([error.as_dict() for error in errors]).encode(), 1)
+
+
+def _unpack(data: bytes) -> list[RowError]:
+    return [RowError(**error) for error in json.loads(zlib.decompress(data))]
