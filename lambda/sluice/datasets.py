@@ -1,6 +1,6 @@
 """The catalogue: every dataset this deployment knows, and which of them a key belongs to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sluice.contract.descriptor import Dataset, DescriptorError, Needs, load_dataset
@@ -21,6 +21,9 @@ class Catalogue:
             if dataset.name in self._datasets:
                 raise DescriptorError(f"{path}:1: another descriptor has the name {dataset.name} already")
             self._datasets[dataset.name] = dataset
+
+    def __iter__(self) -> Iterator[Dataset]:
+        return iter(self._datasets.values())
 
     def match(self, key: str) -> Dataset:
         """The dataset a key belongs to; raises PermanentError (`IGNORED`) where there is none, or no single one."""
