@@ -1,6 +1,9 @@
-"""The tests' own MariaDB: one server for all tests of a process, and a database of its own for each that asks."""
+"""The tests' own MariaDB: one server for all tests of a process, and for each test a schema with a user of its own."""
 
 import contextlib
+import dataclasses
+import itertools
+import os
 import ssl
 from collections.abc import Iterator
 
@@ -8,15 +11,61 @@ import pymysql
 import pytest
 
 from local import mariadb
+from sluice.contract.descriptor import Dataset
+from sluice.database import Database
+from sluice.schema import migrate
+from sluice.table import Tables
+from support.secrets import FakeSecrets
+
+_numbers = itertools.count(1)
+
+
+@dataclasses.dataclass
+class Schema:
+    """A schema of the server, its accounts as secrets have them, and those secrets: `application` and `master`."""
+
+    server: mariadb.Server
+    account: dict
+    master: dict
+    secrets: FakeSecrets
+
+    def database(self) -> Database:
+        """The database as an environment of the function has it."""
+        return Database(self.secrets, "application")
+
+    def tables(self) -> Tables:
+        """The tables likewise."""
+        return Tables(self.database())
+
+    def migrate(self, *datasets: Dataset) -> list[str]:
+        """What a release with these datasets does."""
+        return migrate(self.master, self.account, datasets)
+
+    def rows(self, sql: str, *values: object) -> list[tuple]:
+        """What the server answers its master user."""
+        with connected(self.server, self.account["dbname"]) as cursor:
+            cursor.execute(sql, values or None)
+            return list(cursor.fetchall())
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[mariadb.Server]:
-    """A running server; skips the test where it is not installed."""
+    """A running server, which the functions' code trusts; skips the test where it is not installed."""
     if reason := mariadb.missing():
         pytest.skip(reason)
-    with mariadb.start() as started:
+    with mariadb.start() as started, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(started.authority))
         yield started
+
+
+@pytest.fixture
+def schema(server: mariadb.Server) -> Schema:
+    """A schema that no migration has made yet."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    where = {"host": server.host, "port": server.port, "dbname": name}
+    account = where | {"username": name, "password": "first%s'password"}
+    master = {"username": server.user, "password": server.password}
+    return Schema(server, account, master, FakeSecrets(application=account, master=master))
 
 
 @contextlib.contextmanager

@@ -52,5 +52,7 @@ class FakeSecrets:
         self, SecretId: str, VersionStage: str, MoveToVersionId: str, RemoveFromVersionId: str
     ) -> None:
         versions = self._versions[SecretId]
+        if MoveToVersionId == RemoveFromVersionId:
+            raise ValueError("InvalidParameterException")
         versions[RemoveFromVersionId][1].remove(VersionStage)
         versions[MoveToVersionId][1].add(VersionStage)
