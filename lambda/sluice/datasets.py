@@ -11,7 +11,7 @@ from sluice.upload import IGNORED
 class Catalogue:
     """The datasets described by the `*.yaml` files of a folder.
 
-    Raises DescriptorError for a descriptor that cannot be honoured, or a name used twice.
+    Raises DescriptorError for a descriptor that cannot be honoured, or a name or a table used twice.
     """
 
     def __init__(self, folder: Path, processors: Mapping[str, Needs]) -> None:
@@ -20,6 +20,9 @@ class Catalogue:
             dataset = load_dataset(path, processors)
             if dataset.name in self._datasets:
                 raise DescriptorError(f"{path}:1: another descriptor has the name {dataset.name} already")
+            table = dataset.target and dataset.target.table
+            if table and table in [other.target.table for other in self if other.target]:
+                raise DescriptorError(f"{path}:1: another descriptor loads into the table {table} already")
             self._datasets[dataset.name] = dataset
 
     def __iter__(self) -> Iterator[Dataset]:

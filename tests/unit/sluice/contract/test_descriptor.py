@@ -163,6 +163,16 @@ def test_a_name_is_used_once(tmp_path):
         Catalogue(tmp_path, NEEDS)
 
 
+def test_a_table_is_used_once(tmp_path):
+    load = "sluice:processor: load\nsluice:load: {table: staff, mode: append}\n"
+    for name in ("a", "b"):
+        descriptor = f"name: {name}\nsluice:key: {name}.csv\nschema: {{fields: [{{name: id}}]}}\n"
+        (tmp_path / f"{name}.yaml").write_text(descriptor + load)
+
+    with pytest.raises(DescriptorError, match="b.yaml:1: another descriptor loads into the table staff already"):
+        Catalogue(tmp_path, NEEDS)
+
+
 def test_the_datasets_of_this_repository_are_valid():
     Catalogue(DATASETS, NEEDS)
 
