@@ -23,16 +23,17 @@ _DATASETS = Path(__file__).parent / "datasets"
 class Stage:
     """A cloud with the handler's buckets, table, topic and queue; the artifact, as Lambda would unpack it.
 
-    `races` are those that are run: each may have a dataset of its own beside the product's.
+    `races` are those that are run: each may have a dataset of its own beside the product's. `settings` are what the
+    handler's environment has beside what it always has.
     """
 
-    def __init__(self, cloud: Cloud, folder: Path, races: tuple[str, ...]) -> None:
+    def __init__(self, cloud: Cloud, folder: Path, races: tuple[str, ...], settings: dict | None = None) -> None:
         self.folder = folder
         self._s3, self._dynamodb = cloud.client("s3"), cloud.client("dynamodb")
         for bucket in ("uploads", "results"):
             self._s3.create_bucket(Bucket=bucket)
             self._s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        self._settings = surroundings.create(cloud)
+        self._settings = {**surroundings.create(cloud), **(settings or {})}
         self._archive, self._task = build(named_target("local"), folder / "artifact").path, folder / "task"
         with zipfile.ZipFile(self._archive) as archive:
             archive.extractall(self._task)
@@ -59,6 +60,7 @@ class Stage:
                 TableName="ledger", Key={"upload_key": {"S": f"uploads/{key}"}, "version_id": {"S": version}}
             )["Item"]
             run |= {"good": int(item["rows_good"]["N"]), "bad": int(item["rows_rejected"]["N"])}
+            run |= {"duplicates": int(item.get("duplicates", {"N": 0})["N"])}
             run |= {"stopped": None, "item_bytes": _item_bytes(item)}
             self._s3.delete_object(Bucket="uploads", Key=key, VersionId=version)
         return runs
