@@ -9,8 +9,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 STACK = "AWS::CloudFormation::Stack"
-# What a release of code changes: the functions, what shifts their aliases, and the alarms that name the new version.
-_CODE = ("AWS::Lambda::*", "AWS::CodeDeploy::*", "AWS::CloudWatch::Alarm")
+# What a release of code changes: the functions, what shifts their aliases, the alarms that name the new version, and
+# tables, which are migrated to what the datasets ask for.
+_CODE = ("AWS::Lambda::*", "AWS::CodeDeploy::*", "AWS::CloudWatch::Alarm", "Custom::Migration")
 # What holds data, or the key to it, that a new one would not have.
 _STATEFUL = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::RDS::*")
 # What CloudFormation says of a change set that would change nothing.

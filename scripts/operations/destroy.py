@@ -14,11 +14,16 @@ from delivery.changes import STACK
 from delivery.plan import PRODUCTION
 
 _BUCKET, _TABLE = "AWS::S3::Bucket", "AWS::DynamoDB::Table"
-_GONE = ("NoSuchBucket", "ResourceNotFoundException")
+_CLUSTER, _KEY = "AWS::RDS::DBCluster", "AWS::KMS::Key"
+# The last is of a key that is to be deleted already.
+_GONE = ("NoSuchBucket", "ResourceNotFoundException", "DBClusterNotFoundFault", "KMSInvalidStateException")
+# The least that KMS takes.
+_KEY_DAYS = 7
 # What is being processed meanwhile may still write a result.
 _EMPTYINGS = 10
 _PAUSE_SECONDS = 3
 _PATIENTLY = {"Delay": _PAUSE_SECONDS, "MaxAttempts": 200}
+_VERY_PATIENTLY = {"Delay": _PAUSE_SECONDS, "MaxAttempts": 1200}
 
 Client = Callable[[str], Any]
 Say = Callable[[str], None]
@@ -30,7 +35,7 @@ class DestroyError(Exception):
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Adds `destroy` to the commands of `scripts/sluice`."""
-    help_text = "remove a deployment with its buckets and its ledger; never production's"
+    help_text = "remove a deployment with its buckets, its ledger and its database; never production's"
     command = commands.add_parser("destroy", help=help_text, description=f"destroy: {help_text}")
     command.add_argument("--environment", choices=ENVIRONMENTS, required=True, help="of the stack sluice-<environment>")
     command.add_argument("--yes", action="store_true", help="do not ask")
@@ -53,8 +58,8 @@ def destroy(client: Client, stack: str, is_meant: Callable[[list[str]], bool], s
     """Removes what holds data, every version in it, and then the stack; `client` makes a boto3 client of a service.
 
     The data goes first, because only the stack knows where it is: what was interrupted can be done again. `is_meant` is
-    asked with the names of the buckets and tables. Raises DestroyError where the stack is of production, protected or
-    being changed, where it is not meant, and where something cannot be removed.
+    asked with the names of the buckets, tables, clusters and their keys. Raises DestroyError where the stack is of
+    production, protected or being changed, where it is not meant, and where something cannot be removed.
     """
     cloudformation = client("cloudformation")
     found = _find(cloudformation, stack)
@@ -76,10 +81,8 @@ def destroy(client: Client, stack: str, is_meant: Callable[[list[str]], bool], s
     if not is_meant([name for _, name in data]):
         raise DestroyError(f"nothing is removed: {stack} was not typed")
     for kind, name in data:
-        if kind == _BUCKET:
-            _remove_bucket(client("s3"), name, say)
-        else:
-            _remove_table(client("dynamodb"), name, say)
+        service, remove = _REMOVALS[kind]
+        remove(client(service), name, say)
     _remove_stack(cloudformation, found["StackId"], stack, say)
 
 
@@ -93,17 +96,22 @@ def _find(cloudformation: Any, stack: str) -> dict | None:
 
 
 def _data(cloudformation: Any, stack: str) -> Iterator[tuple[str, str]]:
-    """(type, name) of the buckets and tables of a stack and of those nested in it."""
-    for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack):
-        for resource in page["StackResourceSummaries"]:
-            # A resource whose creation failed has no name.
-            kind, name = resource["ResourceType"], resource.get("PhysicalResourceId")
-            if not name or resource["ResourceStatus"] == "DELETE_COMPLETE":
-                continue
-            if kind == STACK:
-                yield from _data(cloudformation, name)
-            elif kind in (_BUCKET, _TABLE):
-                yield kind, name
+    """(type, name) of what holds data in a stack and in those nested in it, and of the key of a cluster."""
+    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+    found = [
+        (resource["ResourceType"], resource["PhysicalResourceId"])
+        for page in pages
+        for resource in page["StackResourceSummaries"]
+        # A resource whose creation failed has no name.
+        if resource.get("PhysicalResourceId") and resource["ResourceStatus"] != "DELETE_COMPLETE"
+    ]
+    kinds = {kind for kind, _ in found}
+    for kind, name in found:
+        if kind == STACK:
+            yield from _data(cloudformation, name)
+        # Any other key goes with its stack.
+        elif kind in _REMOVALS and (kind != _KEY or _CLUSTER in kinds):
+            yield kind, name
 
 
 def _remove_bucket(s3: Any, bucket: str, say: Say) -> None:
@@ -159,6 +167,32 @@ def _remove_table(dynamodb: Any, table: str, say: Say) -> None:
         say(f"{table} is gone already")
 
 
+def _remove_cluster(rds: Any, cluster: str, say: Say) -> None:
+    """Without the final snapshot that deleting the stack would make."""
+    try:
+        [found] = rds.describe_db_clusters(DBClusterIdentifier=cluster)["DBClusters"]
+        if found["Status"] != "deleting":
+            for member in found["DBClusterMembers"]:
+                rds.delete_db_instance(DBInstanceIdentifier=member["DBInstanceIdentifier"])
+            rds.delete_db_cluster(DBClusterIdentifier=cluster, SkipFinalSnapshot=True)
+        rds.get_waiter("db_cluster_deleted").wait(DBClusterIdentifier=cluster, WaiterConfig=_VERY_PATIENTLY)
+        say(f"removed the database {cluster}")
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _GONE:
+            raise
+        say(f"{cluster} is gone already")
+
+
+def _remove_key(kms: Any, key: str, say: Say) -> None:
+    try:
+        kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=_KEY_DAYS)
+        say(f"the key {key} will be deleted in {_KEY_DAYS} days")
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _GONE:
+            raise
+        say(f"{key} is gone already")
+
+
 def _remove_stack(cloudformation: Any, stack_id: str, stack: str, say: Say) -> None:
     """Deletes a stack as the role that it was deployed with, and waits; by its id, as its name ends with it."""
     cloudformation.delete_stack(StackName=stack_id)
@@ -171,6 +205,14 @@ def _remove_stack(cloudformation: Any, stack_id: str, stack: str, say: Say) -> N
             reason = found.get("StackStatusReason", "CloudFormation gives no reason")
             raise DestroyError(f"{stack} is not deleted: {reason}. Remove the cause, then try again")
         time.sleep(_PAUSE_SECONDS)
+
+
+_REMOVALS = {
+    _BUCKET: ("s3", _remove_bucket),
+    _TABLE: ("dynamodb", _remove_table),
+    _CLUSTER: ("rds", _remove_cluster),
+    _KEY: ("kms", _remove_key),
+}
 
 
 def _is_meant(stack: str, data: list[str]) -> bool:

@@ -6,6 +6,7 @@ here what they mean there.
 
 import copy
 import functools
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,14 @@ FILES = {path.stem: path for path in (*sorted((ROOT / "templates").glob("*.yaml"
 COMMIT, DIGEST = "0" * 40, "ab" * 32
 RANDOM = "1A2B3C4D5E6F"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+DATABASE_KEY_ID = KEY_ID[::-1]
+_EC2_PREFIXES = {
+    "AWS::EC2::RouteTable": "rtb",
+    "AWS::EC2::SecurityGroup": "sg",
+    "AWS::EC2::Subnet": "subnet",
+    "AWS::EC2::VPC": "vpc",
+    "AWS::EC2::VPCEndpoint": "vpce",
+}
 
 
 @functools.cache
@@ -65,23 +74,25 @@ def deployment(
     connection_arn: str = "",
     tested_bucket: str = "",
     target_account: str = ACCOUNT,
+    **settings: str,
 ) -> dict[str, Stack]:
     """The target's stack, the pipeline's, the root stack and its nested stacks, by template.
 
-    The pipeline is told that the target's roles are of `target_account`. Fails where a value that is passed on does not
+    The pipeline is told that the target's roles are of `target_account`; `settings` are more parameters of the root
+    template. Fails where a value that is passed on does not
     match the pattern of the parameter that takes it.
     """
     stacks: dict[str, Stack] = {}
     source = {"Repository": "example/sluice", "Branch": "main", "ConnectionArn": connection_arn}
-    settings = {"Environment": environment, "AlertEmail": alert_email}
+    shared = {"Environment": environment, "AlertEmail": alert_email}
     name = f"sluice-pipeline-{environment}"
     known = {"Environment": environment, "PipelineAccount": ACCOUNT, "PipelineStack": name}
     target = _resolve(f"sluice-target-{environment}", "target", known, stacks)
     roles = {key: value.replace(f"::{ACCOUNT}:", f"::{target_account}:") for key, value in target.outputs.items()}
-    given = source | settings | roles | {"TestedBucket": tested_bucket}
+    given = source | shared | roles | {"TestedBucket": tested_bucket}
     pipeline = _resolve(name, "pipeline", given, stacks)
     release = {"ArtifactBucket": pipeline.ref("Artifacts"), "ArtifactDigest": DIGEST, "CommitId": COMMIT}
-    _resolve(f"sluice-{environment}", "root", settings | release, stacks)
+    _resolve(f"sluice-{environment}", "root", shared | settings | release, stacks)
     return stacks
 
 
@@ -133,7 +144,11 @@ def _resolve(stack_name: str, template_name: str, given: dict[str, str], stacks:
             ref, attributes = _sample(kind, physical, properties)
         known[logical] = {"Type": kind, "PhysicalResourceId": ref, "Attributes": attributes, "Properties": properties}
     found = {logical: one | {"Ref": one.pop("PhysicalResourceId")} for logical, one in copy.deepcopy(known).items()}
-    outputs = {key: resolve(output["Value"]) for key, output in template.get("Outputs", {}).items()}
+    outputs = {
+        key: resolve(output["Value"])
+        for key, output in template.get("Outputs", {}).items()
+        if conditions.get(output.get("Condition"), True)
+    }
     stacks[template_name] = Stack(stack_name, found, outputs)
     return stacks[template_name]
 
@@ -153,7 +168,8 @@ def _sample(kind: str, physical: str, properties: dict) -> tuple[str, dict[str, 
         case "AWS::SNS::Topic":
             return arn("sns", physical), {}
         case "AWS::KMS::Key":
-            return KEY_ID, {"Arn": arn("kms", f"key/{KEY_ID}")}
+            key = DATABASE_KEY_ID if "-Database-" in physical else KEY_ID
+            return key, {"Arn": arn("kms", f"key/{key}")}
         case "AWS::DynamoDB::Table":
             return physical, {"Arn": arn("dynamodb", f"table/{physical}")}
         case "AWS::Logs::LogGroup":
@@ -180,4 +196,18 @@ def _sample(kind: str, physical: str, properties: dict) -> tuple[str, dict[str, 
         case "AWS::CodeConnections::Connection":
             connection = arn("codeconnections", f"connection/{KEY_ID}")
             return connection, {"ConnectionArn": connection}
+        case "AWS::IAM::ManagedPolicy":
+            return arn("iam", f"policy/{physical}", region=""), {}
+        case "AWS::RDS::DBCluster":
+            secret = arn("secretsmanager", f"secret:rds!cluster-{KEY_ID}-AbCdEf")
+            return physical.lower(), {"MasterUserSecret.SecretArn": secret}
+        case "AWS::RDS::DBInstance" | "AWS::RDS::DBSubnetGroup" | "AWS::RDS::DBClusterParameterGroup":
+            return physical.lower(), {}
+        case "AWS::SecretsManager::Secret":
+            return arn("secretsmanager", f"secret:{properties['Name']}-AbCdEf"), {}
+        case "AWS::SecretsManager::SecretTargetAttachment":
+            return properties["SecretId"], {}
+    if kind in _EC2_PREFIXES:
+        number = f"{_EC2_PREFIXES[kind]}-{zlib.crc32(physical.encode()):017x}"
+        return number, {"GroupId": number}
     return physical, {}

@@ -75,7 +75,7 @@ def _request(action: str, resource: str, context: Mapping[str, str], principal: 
         principal_arn=principal,
         principal_type="AssumedRole",
         # Where an ARN names no account, as S3's do not, the evaluator takes the principal's for the resource's.
-        principal_account=context.get("aws:ResourceAccount", ACCOUNT),
+        principal_account=context.get("aws:PrincipalAccount", context.get("aws:ResourceAccount", ACCOUNT)),
         action=action,
         resource_arn=resource,
         region=REGION,

@@ -4,7 +4,7 @@ from templates.cfn import ACCOUNT, KEY_ID, RANDOM, REGION, deployment, github, t
 from templates.decisions import Row, may, may_not
 
 TESTED = "sluice-pipeline-staging-artifacts-of-another-pipeline"
-STACKS = deployment(tested_bucket=TESTED)
+STACKS = deployment(tested_bucket=TESTED, EnableDatabase="true")
 STACKS["teardown"] = teardown(STACKS)
 STACKS["github-oidc"] = github(stacks=STACKS)
 PIPELINE, TARGET, BUCKETS, QUEUE = (STACKS[name] for name in ("pipeline", "target", "buckets", "queue"))
@@ -56,6 +56,22 @@ LOOK, LOOK_ARN, PLAN, PLAN_ARN = (
     for kind in ("look", "plan")
     for name in (f"{kind}-1", arn("cloudformation", f"changeSet/{kind}-1/{KEY_ID}"))
 )
+DATABASE = STACKS["database"]
+SECRET, MASTER_SECRET = DATABASE.ref("Secret"), DATABASE.outputs["MasterSecretArn"]
+OTHER_SECRET = arn("secretsmanager", "secret:somebody-elses-AbCdEf")
+CLUSTER, WRITER = arn("rds", f"cluster:{DATABASE.ref('Cluster')}"), arn("rds", f"db:{DATABASE.ref('Writer')}")
+SETTINGS, SUBNETS = (
+    arn("rds", f"{kind}:{DATABASE.ref(logical)}")
+    for kind, logical in (("cluster-pg", "Settings"), ("subgrp", "Subnets"))
+)
+MIGRATE, ROTATE = STACKS["lambda"].arn("Migrate"), STACKS["lambda"].arn("Rotate")
+MIGRATE_LOG, ROTATE_LOG = (
+    STACKS["logs"].arn(logical).removesuffix("*") + "log-stream:2026/11/20/[1]abc" for logical in ("Migrate", "Rotate")
+)
+VIA_SECRETS, VIA_RDS, VIA_S3 = (
+    {"kms:ViaService": f"{service}.{REGION}.amazonaws.com"} for service in ("secretsmanager", "rds", "s3")
+)
+FROM_CODE = {"lambda:SourceFunctionArn": FUNCTION}
 OTHER_NEW_TAG = {f"aws:RequestTag/{TAG['Key']}": OTHER_STACK}
 
 
@@ -97,6 +113,21 @@ PIPELINE_ROLES, TARGET_ROLES = (
 )
 OTHER_ROLES = [*TARGET_ROLES, PIPELINE.arn("PipelineRole"), role("Administrator")]
 
+# Of a function that is in the VPC.
+VPC = [
+    *(
+        may("ec2:CreateNetworkInterface ec2:AssignPrivateIpAddresses ec2:UnassignPrivateIpAddresses", resource)
+        for resource in (arn("ec2", "network-interface/eni-0a"), arn("ec2", "subnet/subnet-0a"))
+    ),
+    may("ec2:CreateNetworkInterface", arn("ec2", "security-group/sg-0a")),
+    may("ec2:DeleteNetworkInterface", arn("ec2", "network-interface/eni-0a")),
+    may_not("ec2:CreateNetworkInterface", f"arn:aws:ec2:{REGION}:999999999999:subnet/subnet-0a"),
+    may("ec2:DescribeNetworkInterfaces ec2:DescribeSubnets", "*"),
+    # Lambda may, in the role's name; code that runs in the function may not.
+    may_not("ec2:CreateNetworkInterface ec2:DeleteNetworkInterface", arn("ec2", "network-interface/eni-0a"), FROM_CODE),
+    may_not("ec2:DescribeNetworkInterfaces ec2:DescribeSubnets", "*", FROM_CODE),
+    may_not("ec2:RunInstances ec2:CreateTags", "*"),
+]
 # Of every project that works for the pipeline.
 BUILDS = [
     may("logs:CreateLogStream logs:PutLogEvents", BUILD_LOG),
@@ -142,6 +173,133 @@ PLANNING = [
     may_not("iam:PassRole", role("somebody-elses"), {"iam:PassedToService": "cloudformation.amazonaws.com"}),
 ]
 
+EC2 = [
+    arn("ec2", f"{kind}-0a")
+    for kind in ("vpc/vpc", "subnet/subnet", "route-table/rtb", "security-group/sg", "vpc-endpoint/vpce")
+]
+VPC_0, SUBNET_0, ROUTES_0, GROUP_0, ENDPOINT_0 = EC2
+# Of CloudFormation's role.
+NETWORKS = [
+    may(
+        "ec2:DescribeAccountAttributes ec2:DescribeAvailabilityZones ec2:DescribeInstances "
+        "ec2:DescribeInternetGateways ec2:DescribeNetworkAcls ec2:DescribeNetworkInterfaces ec2:DescribeRouteTables "
+        "ec2:DescribeSecurityGroupRules ec2:DescribeSecurityGroups ec2:DescribeSubnets "
+        "ec2:DescribeVpcEncryptionControls ec2:DescribeVpcEndpoints ec2:DescribeVpcs",
+        "*",
+    ),
+    *(
+        one
+        for action, resource in (
+            ("ec2:CreateVpc", VPC_0),
+            ("ec2:CreateSubnet", SUBNET_0),
+            ("ec2:CreateRouteTable", ROUTES_0),
+            ("ec2:CreateSecurityGroup", GROUP_0),
+            ("ec2:CreateVpcEndpoint", ENDPOINT_0),
+        )
+        for one in (may(action, resource, NEW_TAG), may_not(action, resource), may_not(action, resource, OTHER_NEW_TAG))
+    ),
+    *(may("ec2:CreateTags", resource, NEW_TAG | {"ec2:CreateAction": "CreateSomething"}) for resource in EC2),
+    *(may_not("ec2:CreateTags", resource, NEW_TAG) for resource in EC2),
+    may_not("ec2:CreateTags", VPC_0, OTHER_NEW_TAG | {"ec2:CreateAction": "CreateVpc"}),
+    may_not("ec2:CreateTags", arn("ec2", "instance/i-0a"), NEW_TAG | {"ec2:CreateAction": "RunInstances"}),
+    may_not("ec2:CreateSubnet ec2:CreateVpcEndpoint", arn("ec2", "instance/i-0a"), NEW_TAG),
+    # In whose VPC it is does not matter.
+    may(
+        "ec2:CreateRouteTable ec2:CreateSecurityGroup ec2:CreateSubnet ec2:CreateVpcEndpoint ec2:DescribeVpcAttribute",
+        VPC_0,
+    ),
+    may_not("ec2:CreateSecurityGroup", f"arn:aws:ec2:{REGION}:999999999999:vpc/vpc-0a"),
+    *(
+        one
+        for actions, resource in (
+            ("ec2:ModifyVpcAttribute ec2:DeleteVpc ec2:CreateTags ec2:DeleteTags", VPC_0),
+            ("ec2:ModifySubnetAttribute ec2:DeleteSubnet ec2:CreateVpcEndpoint ec2:AssociateRouteTable", SUBNET_0),
+            (
+                "ec2:AssociateRouteTable ec2:DisassociateRouteTable ec2:ReplaceRouteTableAssociation "
+                "ec2:DeleteRouteTable",
+                ROUTES_0,
+            ),
+            (
+                "ec2:AuthorizeSecurityGroupEgress ec2:AuthorizeSecurityGroupIngress ec2:RevokeSecurityGroupEgress "
+                "ec2:RevokeSecurityGroupIngress ec2:UpdateSecurityGroupRuleDescriptionsEgress "
+                "ec2:UpdateSecurityGroupRuleDescriptionsIngress ec2:DeleteSecurityGroup",
+                GROUP_0,
+            ),
+            ("ec2:ModifyVpcEndpoint ec2:DeleteVpcEndpoints", ENDPOINT_0),
+        )
+        for one in (may(actions, resource, OWN_TAG), may_not(actions, resource), may_not(actions, resource, OTHER_TAG))
+    ),
+    may_not("ec2:DeleteTags", arn("ec2", "instance/i-0a"), OWN_TAG),
+    may_not("ec2:CreateInternetGateway ec2:AttachInternetGateway ec2:CreateNatGateway ec2:CreateRoute", VPC_0, OWN_TAG),
+]
+DATABASES = [
+    may(
+        "rds:AddTagsToResource rds:CreateDBCluster rds:DeleteDBCluster rds:DescribeDBClusters rds:ListTagsForResource "
+        "rds:ModifyDBCluster rds:RemoveTagsFromResource rds:CreateDBClusterSnapshot rds:DescribeDBClusterSnapshots",
+        CLUSTER,
+    ),
+    may("rds:CreateDBClusterSnapshot", arn("rds", "cluster-snapshot:sluice-staging-x")),
+    may(
+        "rds:CreateDBInstance rds:DeleteDBInstance rds:DescribeDBInstances rds:ModifyDBInstance rds:RebootDBInstance",
+        WRITER,
+    ),
+    may(
+        "rds:CreateDBClusterParameterGroup rds:DeleteDBClusterParameterGroup rds:DescribeDBClusterParameterGroups "
+        "rds:DescribeDBClusterParameters rds:ModifyDBClusterParameterGroup rds:ResetDBClusterParameterGroup",
+        SETTINGS,
+    ),
+    may(
+        "rds:CreateDBSubnetGroup rds:DeleteDBSubnetGroup rds:DescribeDBSubnetGroups rds:ModifyDBSubnetGroup",
+        SUBNETS,
+    ),
+    *(
+        may("rds:CreateDBCluster rds:CreateDBInstance rds:ModifyDBInstance", arn("rds", default))
+        for default in ("pg:default.aurora-mysql8.0", "og:default:aurora-mysql-8-0")
+    ),
+    *(
+        may_not("rds:DeleteDBCluster rds:ModifyDBCluster rds:CreateDBCluster", arn("rds", f"cluster:{name}"))
+        for name in ("somebody-elses", "sluice-production-database-x")
+    ),
+    may_not("rds:ModifyDBClusterSnapshotAttribute rds:RestoreDBClusterFromSnapshot", CLUSTER),
+    may_not("rds:CreateDBInstance", arn("rds", "pg:somebody-elses")),
+    may(
+        "rds:DescribeDBEngineVersions rds:DescribeEngineDefaultClusterParameters rds:DescribeEvents "
+        "secretsmanager:GetRandomPassword",
+        "*",
+    ),
+    may(
+        "iam:CreateServiceLinkedRole",
+        role("aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS"),
+        {"iam:AWSServiceName": "rds.amazonaws.com"},
+    ),
+    may_not(
+        "iam:CreateServiceLinkedRole",
+        role("aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS"),
+        {"iam:AWSServiceName": "ec2.amazonaws.com"},
+    ),
+    may_not("iam:CreateServiceLinkedRole", role("somebody-elses"), {"iam:AWSServiceName": "rds.amazonaws.com"}),
+    may(
+        "secretsmanager:CancelRotateSecret secretsmanager:CreateSecret secretsmanager:DeleteSecret "
+        "secretsmanager:DescribeSecret secretsmanager:GetSecretValue secretsmanager:PutSecretValue "
+        "secretsmanager:RotateSecret secretsmanager:TagResource secretsmanager:UntagResource "
+        "secretsmanager:UpdateSecret",
+        SECRET,
+    ),
+    may_not("secretsmanager:GetSecretValue secretsmanager:CreateSecret", OTHER_SECRET),
+    may(
+        "secretsmanager:CreateSecret secretsmanager:DescribeSecret secretsmanager:RotateSecret "
+        "secretsmanager:TagResource",
+        MASTER_SECRET,
+    ),
+    may_not("secretsmanager:GetSecretValue secretsmanager:DeleteSecret", MASTER_SECRET),
+    *(may("kms:CreateGrant kms:Decrypt kms:GenerateDataKey", OTHER_KEY, via) for via in (VIA_SECRETS, VIA_RDS)),
+    *(may_not("kms:CreateGrant kms:Decrypt kms:GenerateDataKey", OTHER_KEY, via) for via in ({}, VIA_S3)),
+    may_not("kms:Decrypt", f"arn:aws:kms:{REGION}:999999999999:key/{KEY_ID}", VIA_RDS),
+    may("lambda:InvokeFunction", MIGRATE),
+    may("lambda:InvokeFunction lambda:AddPermission lambda:GetPolicy lambda:RemovePermission", ROTATE),
+    may_not("lambda:AddPermission", MIGRATE),
+]
+
 TABLE: dict[tuple[str, str], list[Row]] = {
     ("iam", "ProcessRole"): [
         may("sqs:ReceiveMessage sqs:DeleteMessage sqs:GetQueueAttributes sqs:ChangeMessageVisibility", INTAKE),
@@ -164,6 +322,43 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         *writes(PROCESS_LOG, other=SWEEP_LOG),
         may_not("logs:CreateLogStream logs:PutLogEvents", BUILD_LOG),
         may_not("sts:AssumeRole iam:PassRole", TARGET.arn("CloudFormationRole")),
+        may("secretsmanager:GetSecretValue", SECRET),
+        may_not("secretsmanager:GetSecretValue", MASTER_SECRET),
+        may_not("secretsmanager:PutSecretValue secretsmanager:DeleteSecret", SECRET),
+        may("kms:Decrypt", DATABASE.arn("Key"), VIA_SECRETS),
+        may_not("kms:Decrypt", OTHER_KEY, VIA_SECRETS),
+        may_not("kms:Decrypt", DATABASE.arn("Key")),
+        *VPC,
+    ],
+    ("iam", "MigrateRole"): [
+        may("secretsmanager:GetSecretValue", SECRET),
+        may("secretsmanager:GetSecretValue", MASTER_SECRET),
+        may_not("secretsmanager:GetSecretValue", OTHER_SECRET),
+        may_not("secretsmanager:PutSecretValue", SECRET),
+        may("kms:Decrypt", DATABASE.arn("Key"), VIA_SECRETS),
+        may_not("kms:Decrypt", OTHER_KEY, VIA_SECRETS),
+        may_not("kms:Decrypt", DATABASE.arn("Key")),
+        may("logs:CreateLogStream logs:PutLogEvents", MIGRATE_LOG),
+        may_not("logs:CreateLogStream logs:PutLogEvents", PROCESS_LOG),
+        may_not("s3:GetObject s3:PutObject", f"{UPLOADS}/people/staff.csv"),
+        *VPC,
+    ],
+    ("iam", "RotateRole"): [
+        may(
+            "secretsmanager:DescribeSecret secretsmanager:GetSecretValue secretsmanager:PutSecretValue "
+            "secretsmanager:UpdateSecretVersionStage",
+            SECRET,
+        ),
+        may("secretsmanager:GetSecretValue", MASTER_SECRET),
+        may_not("secretsmanager:GetSecretValue secretsmanager:PutSecretValue", OTHER_SECRET),
+        may_not("secretsmanager:PutSecretValue secretsmanager:UpdateSecretVersionStage", MASTER_SECRET),
+        may("secretsmanager:GetRandomPassword", "*"),
+        may("kms:Decrypt kms:GenerateDataKey", DATABASE.arn("Key"), VIA_SECRETS),
+        may_not("kms:Decrypt kms:GenerateDataKey", OTHER_KEY, VIA_SECRETS),
+        may_not("kms:Decrypt kms:GenerateDataKey", DATABASE.arn("Key")),
+        may("logs:CreateLogStream logs:PutLogEvents", ROTATE_LOG),
+        may_not("logs:CreateLogStream logs:PutLogEvents", PROCESS_LOG),
+        *VPC,
     ],
     ("iam", "SweepRole"): [
         may("s3:ListBucketVersions", UPLOADS),
@@ -180,6 +375,26 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         *invokes(SWEEP_ALIAS, SWEEP),
     ],
     ("iam", "DriftRole"): [
+        may(
+            "ec2:DescribeAccountAttributes ec2:DescribeAvailabilityZones ec2:DescribeInternetGateways "
+            "ec2:DescribeNetworkAcls ec2:DescribeRouteTables ec2:DescribeSecurityGroupRules ec2:DescribeSecurityGroups "
+            "ec2:DescribeSubnets ec2:DescribeVpcEncryptionControls ec2:DescribeVpcEndpoints ec2:DescribeVpcs",
+            "*",
+        ),
+        may("ec2:DescribeVpcAttribute", arn("ec2", "vpc/vpc-0a")),
+        may_not("ec2:DescribeVpcAttribute", f"arn:aws:ec2:{REGION}:999999999999:vpc/vpc-0a"),
+        may("rds:DescribeDBClusters", CLUSTER),
+        may("rds:DescribeDBInstances", WRITER),
+        may("rds:DescribeDBClusterParameterGroups rds:DescribeDBClusterParameters rds:ListTagsForResource", SETTINGS),
+        may("rds:DescribeDBSubnetGroups rds:ListTagsForResource", SUBNETS),
+        may_not("rds:DescribeDBClusters", arn("rds", "cluster:somebody-elses")),
+        may_not("rds:DeleteDBCluster rds:ModifyDBCluster", CLUSTER),
+        may("secretsmanager:DescribeSecret", SECRET),
+        may_not("secretsmanager:DescribeSecret", OTHER_SECRET),
+        may_not("secretsmanager:GetSecretValue", SECRET),
+        may("kms:DescribeKey kms:GetKeyPolicy kms:GetKeyRotationStatus kms:ListResourceTags", DATABASE.arn("Key")),
+        may("lambda:GetPolicy", ROTATE),
+        may_not("lambda:GetPolicy", arn("lambda", "function:somebody-elses")),
         *(
             may(
                 "cloudformation:DescribeStackResourceDrifts cloudformation:DescribeStackResources "
@@ -302,6 +517,14 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may("dynamodb:DeleteTable dynamodb:DescribeTable", LEDGER),
         may_not("dynamodb:DeleteTable", arn("dynamodb", f"table/sluice-production-Ledger-{RANDOM}")),
         may_not("dynamodb:Scan dynamodb:UpdateTable", LEDGER),
+        may("rds:DeleteDBCluster rds:DescribeDBClusters", CLUSTER),
+        may("rds:DeleteDBInstance", WRITER),
+        may_not("rds:DeleteDBCluster", arn("rds", "cluster:sluice-production-database-x")),
+        may_not("rds:ModifyDBCluster rds:CreateDBClusterSnapshot", CLUSTER),
+        may("kms:ScheduleKeyDeletion", DATABASE.arn("Key"), OWN_TAG),
+        may_not("kms:ScheduleKeyDeletion", DATABASE.arn("Key"), OTHER_TAG),
+        may_not("kms:ScheduleKeyDeletion", f"arn:aws:kms:{REGION}:999999999999:key/{KEY_ID}", OWN_TAG),
+        may_not("kms:Decrypt", DATABASE.arn("Key"), OWN_TAG),
         may_not(
             "iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
         ),
@@ -509,6 +732,23 @@ TABLE: dict[tuple[str, str], list[Row]] = {
             for other in (PIPELINE.arn("PlanRole"), STACKS["iam"].arn("ProcessRole"), role("Administrator"))
         ),
         may_not("iam:AttachRolePolicy iam:PassRole sts:AssumeRole", TARGET.arn("CloudFormationRole")),
+        may(
+            "iam:CreatePolicy iam:CreatePolicyVersion iam:DeletePolicy iam:DeletePolicyVersion iam:GetPolicy "
+            "iam:GetPolicyVersion iam:ListEntitiesForPolicy iam:ListPolicyVersions",
+            TARGET.ref("NetworkRights"),
+        ),
+        may_not("iam:CreatePolicyVersion iam:DeletePolicy", f"arn:aws:iam::{ACCOUNT}:policy/somebody-elses"),
+        may(
+            "iam:AttachRolePolicy iam:DetachRolePolicy",
+            TARGET.arn("CloudFormationRole"),
+            {"iam:PolicyARN": TARGET.ref("NetworkRights")},
+        ),
+        may_not("iam:AttachRolePolicy", role("Administrator"), {"iam:PolicyARN": TARGET.ref("NetworkRights")}),
+        may_not(
+            "iam:AttachRolePolicy",
+            TARGET.arn("CloudFormationRole"),
+            {"iam:PolicyARN": "arn:aws:iam::aws:policy/AdministratorAccess"},
+        ),
     ],
     ("target", "PlanRole"): [
         *PLANNING,
@@ -576,6 +816,8 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         ),
     ],
     ("target", "CloudFormationRole"): [
+        *NETWORKS,
+        *DATABASES,
         may(
             "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet "
             "cloudformation:ExecuteChangeSet "
@@ -787,9 +1029,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
             may_not("cloudformation:CreateChangeSet cloudformation:DescribeChangeSet", stack(name), LOOK)
             for name in ("sluice-production", f"sluice-production-Buckets-{RANDOM}", PIPELINE.name, "sluice-github")
         ),
-        may(
-            "iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}
-        ),
+        may("iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "cloudformation.amazonaws.com"}),
         may_not("iam:PassRole", TARGET.arn("CloudFormationRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
         *(
             may_not("iam:PassRole", other, {"iam:PassedToService": "cloudformation.amazonaws.com"})

@@ -1,6 +1,7 @@
 """What keeps data: encryption, versions, lifecycles, backups, retention. The local cloud ignores most of it."""
 
 import ast
+import json
 
 import pytest
 
@@ -152,10 +153,74 @@ def test_every_log_group_has_a_retention() -> None:
         ("logs", "Process"),
         ("logs", "Sweep"),
         ("logs", "Drift"),
+        ("logs", "Migrate"),
+        ("logs", "Rotate"),
         ("pipeline", "BuildLog"),
         ("teardown", "Log"),
     }
     assert all(group["Properties"]["RetentionInDays"] == 90 for _, _, group in groups)
+
+
+@pytest.mark.parametrize(("environment", "is_protected"), [("staging", False), ("production", True)])
+def test_the_database(environment: str, is_protected: bool) -> None:
+    database = deployment(environment, EnableDatabase="true", DatabaseMinCapacity="0.5")["database"]
+    cluster, writer, key = database.properties("Cluster"), database.properties("Writer"), database.arn("Key")
+    assert (cluster["Engine"], writer["Engine"], writer["DBInstanceClass"]) == (*["aurora-mysql"] * 2, "db.serverless")
+    assert cluster["DeletionProtection"] is is_protected
+    assert (cluster["StorageEncrypted"], cluster["KmsKeyId"]) == (True, key)
+    assert database.properties("Key")["EnableKeyRotation"] is True
+    assert (cluster["BackupRetentionPeriod"], cluster["CopyTagsToSnapshot"]) == (7, True)
+    assert (cluster["ManageMasterUserPassword"], cluster["MasterUserSecret"]) == (True, {"KmsKeyId": key})
+    assert not cluster.keys() & {"MasterUserPassword", "PubliclyAccessible"} and writer["PubliclyAccessible"] is False
+    assert (writer["EnablePerformanceInsights"], writer["PerformanceInsightsKMSKeyId"]) == (True, key)
+    # The log of slow statements would quote values.
+    assert cluster["EnableCloudwatchLogsExports"] == ["error"]
+    # A template that names a version, and a database that changes it by itself, would drift apart.
+    assert writer["AutoMinorVersionUpgrade"] is False and cluster["EngineVersion"].startswith("8.0.mysql_aurora.3.10.")
+
+
+def test_the_settings_of_the_database() -> None:
+    settings = deployment(EnableDatabase="true")["database"].properties("Settings")
+    assert settings["Family"] == "aurora-mysql8.0"
+    assert settings["Parameters"] == {
+        "character_set_server": "utf8mb4",
+        "collation_server": "utf8mb4_bin",
+        "local_infile": "1",
+        "require_secure_transport": "ON",
+        "wait_timeout": "300",
+    }
+
+
+@pytest.mark.parametrize(("low", "pause"), [("0", {"SecondsUntilAutoPause": 300}), ("0.5", {})])
+def test_the_database_pauses_where_it_may_have_no_capacity(low: str, pause: dict) -> None:
+    database = deployment(EnableDatabase="true", DatabaseMinCapacity=low, DatabaseMaxCapacity="8")["database"]
+    scaling = database.properties("Cluster")["ServerlessV2ScalingConfiguration"]
+    # It refuses that property otherwise.
+    assert scaling == {"MinCapacity": low, "MaxCapacity": "8"} | pause
+
+
+def test_production_does_not_pause() -> None:
+    for environment, pauses in (("staging", True), ("production", False)):
+        settings = json.loads((ROOT / "environments" / f"{environment}.json").read_text())["Parameters"]
+        assert (settings["DatabaseMinCapacity"] == "0") is pauses
+        assert settings["EnableDatabase"] == "false"
+
+
+def test_the_users_secret_is_generated_and_told_where_the_database_is() -> None:
+    database = deployment(EnableDatabase="true")["database"]
+    secret = database.properties("Secret")
+    assert secret["KmsKeyId"] == database.arn("Key")
+    assert secret["GenerateSecretString"] == {
+        "SecretStringTemplate": '{"username": "sluice"}',
+        "GenerateStringKey": "password",
+        "PasswordLength": 32,
+        "ExcludePunctuation": True,
+    }
+    assert database.properties("SecretAttachment") == {
+        "SecretId": database.ref("Secret"),
+        "TargetType": "AWS::RDS::DBCluster",
+        "TargetId": database.ref("Cluster"),
+    }
 
 
 # (deletion, replacement). What the stack's creation made and its failure undoes holds no data yet.
@@ -167,6 +232,9 @@ DELETION = {
     ("buckets", "Results"): KEPT,
     ("buckets", "ResultsPolicy"): KEPT,
     ("ledger", "Ledger"): KEPT,
+    # What the cluster leaves; the key, because the snapshot cannot be read without it.
+    ("database", "Cluster"): ("Snapshot", "Snapshot"),
+    ("database", "Key"): KEPT,
     ("pipeline", "Artifacts"): KEPT,
     ("pipeline", "ArtifactsPolicy"): KEPT,
     # An earlier version stays, to go back to; one that a failed update leaves would be in the way of the next attempt.

@@ -7,21 +7,23 @@ import re
 import pytest
 
 from sluice.invocation import Invocation
-from templates.cfn import DIGEST, ROOT, deployment, load, resources
+from templates.cfn import ACCOUNT, DIGEST, ROOT, deployment, load, resources
 
 FUNCTIONS = [(name, logical) for name, logical, _ in resources("AWS::Lambda::Function")]
 LAMBDA = load("lambda")
 
 
-each_function = pytest.mark.parametrize("logical", ["Process", "Sweep", "Drift"])
+RELEASED, OF_THE_DATABASE = ["Process", "Sweep", "Drift"], ["Migrate", "Rotate"]
+each_function = pytest.mark.parametrize("logical", RELEASED + OF_THE_DATABASE)
+each_released = pytest.mark.parametrize("logical", RELEASED)
 
 
 def function(logical: str) -> dict:
-    return deployment()["lambda"].properties(logical)
+    return deployment(EnableDatabase="true")["lambda"].properties(logical)
 
 
 def test_there_are_the_functions_that_these_tests_are_for() -> None:
-    assert FUNCTIONS == [("lambda", "Process"), ("lambda", "Sweep"), ("lambda", "Drift")]
+    assert FUNCTIONS == [("lambda", logical) for logical in RELEASED + OF_THE_DATABASE]
 
 
 def source(logical: str) -> str:
@@ -80,7 +82,7 @@ def test_the_readme_says_how_large_a_file_may_be(is_fast: bool, is_compressed: b
 
 @each_function
 def test_the_function_logs_into_the_group_that_its_role_may_write_to(logical: str) -> None:
-    stacks = deployment()
+    stacks = deployment(EnableDatabase="true")
     assert function(logical)["LoggingConfig"] == {"LogGroup": stacks["logs"].ref(logical), "LogFormat": "Text"}
     assert function(logical)["Role"] == stacks["iam"].arn(f"{logical}Role")
 
@@ -94,7 +96,7 @@ def test_the_code_is_named_by_its_content(logical: str) -> None:
 def descriptions(logical: str, **changed: str) -> tuple[str, str]:
     """The function's and the version's description, with the values of some parameters changed."""
     values = {"ArtifactDigest": DIGEST, "Environment": "staging", "LogLevel": "INFO"}
-    values |= {"MaxAttempts": "5", "MaxReceiveCount": "8"} | changed
+    values |= {"MaxAttempts": "5", "MaxReceiveCount": "8", "SubnetIds": "none"} | changed
 
     def resolve(text: dict) -> str:
         return re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text["Fn::Sub"])
@@ -103,7 +105,7 @@ def descriptions(logical: str, **changed: str) -> tuple[str, str]:
     return resolve(function["Properties"]["Description"]), resolve(version["Properties"]["Description"])
 
 
-@each_function
+@each_released
 def test_a_version_is_published_whenever_the_release_changes(logical: str) -> None:
     """A change of the version's description replaces it, and so publishes; nothing else of it can change."""
     groups = LAMBDA["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -118,11 +120,12 @@ def test_a_version_is_published_whenever_the_release_changes(logical: str) -> No
     assert set(LAMBDA["Resources"][f"{logical}Version"]["Properties"]) == {"FunctionName", "Description"}
 
 
-@each_function
+@each_released
 def test_the_longest_description_fits(logical: str) -> None:
-    longest = {
+    longest = {"SubnetIds": ",".join(["subnet-" + "0" * 17] * 3)} | {
         name: max((str(value) for value in definition.get("AllowedValues", [definition.get("MaxValue")])), key=len)
         for name, definition in LAMBDA["Parameters"].items()
+        if "AllowedPattern" not in definition
     }
     assert len(descriptions(logical, **longest | {"ArtifactDigest": DIGEST})[1]) <= 256
 
@@ -155,6 +158,65 @@ def test_what_a_version_is_wired_to_is_not_replaced_unnoticed() -> None:
             f"{name}.yaml: another resource is {parameter} now. Change something in lambda.yaml too, so that a version "
             "is published that knows it (a comment will do), then this table"
         )
+
+
+def test_what_the_functions_of_the_database_are_wired_to() -> None:
+    stacks = deployment(EnableDatabase="true")
+    database, network = stacks["database"], stacks["network"]
+    for logical in ("Process", "Migrate", "Rotate"):
+        assert function(logical)["VpcConfig"] == {
+            "SubnetIds": [network.ref("FirstSubnet"), network.ref("SecondSubnet")],
+            "SecurityGroupIds": [network.ref("FunctionGroup")],
+        }
+    secrets = {"DATABASE_SECRET": database.ref("Secret"), "MASTER_SECRET": database.outputs["MasterSecretArn"]}
+    given = {
+        logical: {key: value for key, value in function(logical)["Environment"]["Variables"].items() if key in secrets}
+        for logical in RELEASED + OF_THE_DATABASE
+    }
+    assert given == {
+        "Process": {"DATABASE_SECRET": secrets["DATABASE_SECRET"]},
+        "Sweep": {},
+        "Drift": {},
+        "Migrate": secrets,
+        "Rotate": {"MASTER_SECRET": secrets["MASTER_SECRET"]},
+    }
+
+
+@pytest.mark.parametrize("logical", RELEASED)
+def test_without_a_database_no_function_is_in_a_vpc(logical: str) -> None:
+    properties = deployment()["lambda"].properties(logical)
+    assert "VpcConfig" not in properties and "DATABASE_SECRET" not in properties["Environment"]["Variables"]
+    assert logical == "Process" or "VpcConfig" not in function(logical)
+
+
+def test_the_tables_are_migrated_before_the_alias_moves() -> None:
+    stacks = deployment(EnableDatabase="true")
+    migration = stacks["lambda"].properties("Migration")
+    assert migration["ServiceToken"] == stacks["lambda"].arn("Migrate")
+    assert (migration["ArtifactDigest"], migration["DatabaseSecretArn"]) == (DIGEST, stacks["database"].ref("Secret"))
+    # CloudFormation waits as long as the function may take.
+    assert migration["ServiceTimeout"] == function("Migrate")["Timeout"]
+    assert stacks["lambda"].ref("Migration") in stacks["lambda"].properties("ProcessAlias")["Description"]
+    assert "Description" not in deployment()["lambda"].properties("ProcessAlias")
+
+
+def test_secrets_manager_rotates_the_users_password_every_month() -> None:
+    stacks = deployment(EnableDatabase="true")
+    secret, rotate = stacks["database"].ref("Secret"), stacks["lambda"].arn("Rotate")
+    assert stacks["rotation"].properties("Schedule") == {
+        "SecretId": secret,
+        "RotationLambdaARN": rotate,
+        # It is new already, and the migration makes the user with it.
+        "RotateImmediatelyOnUpdate": False,
+        "RotationRules": {"ScheduleExpression": "rate(30 days)"},
+    }
+    assert stacks["rotation"].properties("Permission") == {
+        "FunctionName": rotate,
+        "Principal": "secretsmanager.amazonaws.com",
+        "Action": "lambda:InvokeFunction",
+        "SourceAccount": ACCOUNT,
+        "SourceArn": secret,
+    }
 
 
 def test_the_queue_feeds_the_alias() -> None:
@@ -270,7 +332,12 @@ def test_what_the_function_logs_as_an_error_counts_against_its_version() -> None
 
 def test_nothing_but_functions_and_what_releases_them_changes_with_the_commits_tag() -> None:
     kinds = {resource["Type"] for resource in LAMBDA["Resources"].values()}
-    released = {"AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup", "AWS::CloudWatch::Alarm"}
+    released = {
+        "AWS::CodeDeploy::Application",
+        "AWS::CodeDeploy::DeploymentGroup",
+        "AWS::CloudWatch::Alarm",
+        "Custom::Migration",
+    }
     assert {kind for kind in kinds if not kind.startswith("AWS::Lambda::")} == released
 
 

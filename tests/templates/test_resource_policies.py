@@ -8,7 +8,7 @@ import pytest
 from templates.cfn import ACCOUNT, RANDOM, REGION, deployment, resources, teardown
 from templates.decisions import admits
 
-STACKS = deployment()
+STACKS = deployment(EnableDatabase="true")
 STACKS["teardown"] = teardown(STACKS)
 TARGET_ROLES = [logical for logical, one in STACKS["target"].resources.items() if one["Type"] == "AWS::IAM::Role"]
 STRANGER = "999999999999"
@@ -31,6 +31,7 @@ POLICIES = {
 }
 PIPELINE_KEY_POLICY = STACKS["pipeline"].properties("AlertKey")["KeyPolicy"]
 KEY_POLICY = STACKS["notifications"].properties("Key")["KeyPolicy"]
+DATABASE_KEY_POLICY = STACKS["database"].properties("Key")["KeyPolicy"]
 
 
 def document(which: str) -> dict:
@@ -60,6 +61,35 @@ def test_only_tls_is_let_in(which: str) -> None:
         # Not decided here, so by the caller's own rights.
         assert admits(document(which), SOMEBODY, action, resource, {}) == "ImplicitDeny"
         assert admits(document(which), FOREIGNER, action, resource, {}) == "ImplicitDeny"
+
+
+@pytest.mark.parametrize("action", ["s3:PutObject", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObjectTagging"])
+def test_uploads_go_through_the_endpoints_where_they_are_given(action: str) -> None:
+    stacks = deployment(UploadEndpointIds="vpce-0a,vpce-0b")
+    policy, key = stacks["buckets"].properties("UploadsPolicy")["PolicyDocument"], f"{POLICIES['uploads'][2]}/a.csv"
+
+    def decided(principal: str, context: dict) -> str:
+        named = {"aws:PrincipalArn": principal, "aws:PrincipalIsAWSService": "false"}
+        return admits(policy, principal, action, key, named | context)
+
+    # Not decided here, so by the caller's own rights.
+    for endpoint in ("vpce-0a", "vpce-0b"):
+        assert decided(SOMEBODY, {"aws:SourceVpce": endpoint}) == "ImplicitDeny"
+    for context in ({}, {"aws:SourceVpce": "vpce-0c"}):
+        assert decided(SOMEBODY, context) == "Deny"
+        assert decided(f"arn:aws:iam::{ACCOUNT}:role/sluice-production-Iam-x-ProcessRole-y", context) == "Deny"
+        # The pipeline's test uploads from outside, and the functions read without a VPC.
+        for role in (stacks["iam"].arn("ProcessRole"), stacks["target"].arn("SmokeRole")):
+            assert decided(role, context) == "ImplicitDeny"
+        assert decided("s3.amazonaws.com", context | {"aws:PrincipalIsAWSService": "true"}) == "ImplicitDeny"
+    assert document("uploads")["Statement"] == [one for one in policy["Statement"] if one["Sid"] == "OnlyTls"]
+
+
+def test_restricted_uploads_can_still_be_listed_and_removed() -> None:
+    policy = deployment(UploadEndpointIds="vpce-0a")["buckets"].properties("UploadsPolicy")["PolicyDocument"]
+    bucket = POLICIES["uploads"][2]
+    for action, resource in (("s3:ListBucketVersions", bucket), ("s3:DeleteObjectVersion", f"{bucket}/a.csv")):
+        assert admits(policy, SOMEBODY, action, resource, {"aws:PrincipalArn": SOMEBODY}) == "ImplicitDeny"
 
 
 def test_s3_may_report_uploads_of_this_account() -> None:
@@ -121,7 +151,7 @@ def test_only_events_may_publish_of_the_pipeline_and_use_its_key() -> None:
         assert admits(document("pipeline alert topic"), *asked) == "ImplicitDeny"
 
 
-@pytest.mark.parametrize("policy", [KEY_POLICY, PIPELINE_KEY_POLICY])
+@pytest.mark.parametrize("policy", [KEY_POLICY, PIPELINE_KEY_POLICY, DATABASE_KEY_POLICY])
 def test_a_key_leaves_the_rest_to_iam(policy: dict) -> None:
     """Or nobody could administer it, and the publishing role's own rights on it would not count."""
     [statement] = [one for one in policy["Statement"] if "AWS" in one["Principal"]]
@@ -131,7 +161,7 @@ def test_a_key_leaves_the_rest_to_iam(policy: dict) -> None:
 
 def test_nobody_is_let_in_for_everything() -> None:
     broad = set()
-    documents = [document(which) for which in POLICIES] + [KEY_POLICY, PIPELINE_KEY_POLICY]
+    documents = [document(which) for which in POLICIES] + [KEY_POLICY, PIPELINE_KEY_POLICY, DATABASE_KEY_POLICY]
     for statement in (one for policy in documents for one in policy["Statement"] if one["Effect"] == "Allow"):
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         broad |= {(action, *statement["Principal"]) for action in actions if "*" in action}
@@ -181,6 +211,8 @@ def test_a_role_is_assumed_by_its_service_only() -> None:
         "ProcessRole": "lambda.amazonaws.com",
         "SweepRole": "lambda.amazonaws.com",
         "DriftRole": "lambda.amazonaws.com",
+        "MigrateRole": "lambda.amazonaws.com",
+        "RotateRole": "lambda.amazonaws.com",
         "ScheduleRole": "scheduler.amazonaws.com",
         "ReleaseRole": "codedeploy.amazonaws.com",
         "PipelineRole": "codepipeline.amazonaws.com",

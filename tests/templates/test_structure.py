@@ -6,7 +6,7 @@ import re
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from templates.cfn import FILES, KEY_ID, ROOT, deployment, github, load, resources, teardown
+from templates.cfn import DATABASE_KEY_ID, FILES, KEY_ID, ROOT, deployment, github, load, resources, teardown
 
 SECTIONS = ["AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Conditions", "Resources", "Outputs"]
 ENVIRONMENTS = ["staging", "production"]
@@ -117,7 +117,7 @@ def test_the_commit_reaches_the_functions_only_and_as_a_tag() -> None:
 )
 def test_the_wiring_resolves(environment: str, email: str, connection: str) -> None:
     """Every value that is passed on matches its parameter's pattern, there is no cycle, and nothing is left open."""
-    stacks = deployment(environment, email, connection)
+    stacks = deployment(environment, email, connection, EnableDatabase="true")
     stacks["teardown"] = teardown()
     stacks["github-oidc"] = github(stacks=stacks)
     assert set(stacks) == set(FILES)
@@ -126,14 +126,45 @@ def test_the_wiring_resolves(environment: str, email: str, connection: str) -> N
         assert not re.search(r'"Ref":|"Fn::|\$\{', text), text
 
 
+# What is there only with a database, and what a VPC that is there already saves.
+OPTIONAL = {"network", "database", "rotation"}
+
+
+def test_without_a_database_there_is_nothing_of_it() -> None:
+    stacks = deployment()
+    assert set(FILES) - set(stacks) == OPTIONAL | {"teardown", "github-oidc"}
+    kinds = {one["Type"] for stack in stacks.values() for one in stack.resources.values()}
+    assert not [kind for kind in kinds if kind.startswith(("AWS::EC2::", "AWS::RDS::", "AWS::SecretsManager::"))]
+    added = {
+        name: set(stack.resources) - set(stacks[name].resources)
+        for name, stack in deployment(EnableDatabase="true").items()
+        if name in stacks and stack.resources.keys() != stacks[name].resources.keys()
+    }
+    assert added == {
+        "root": {"Network", "Database", "Rotation"},
+        "iam": {"ProcessRoleDatabase", "DriftRoleDatabase", "MigrateRole", "RotateRole"},
+        "lambda": {"Migrate", "Migration", "Rotate"},
+        "logs": {"Migrate", "Rotate"},
+    }
+
+
+def test_the_wiring_resolves_with_a_vpc_that_is_there_already() -> None:
+    stacks = deployment(EnableDatabase="true", VpcId="vpc-0a", SubnetIds="subnet-0a,subnet-0b,subnet-0c")
+    assert set(stacks["network"].resources) == {"FunctionGroup", "FunctionGroupToDatabase", "DatabaseGroup"}
+    for name, logical in (("database", "Subnets"), ("lambda", "Process")):
+        properties = stacks[name].properties(logical)
+        assert properties.get("VpcConfig", properties)["SubnetIds"] == ["subnet-0a", "subnet-0b", "subnet-0c"]
+
+
 def test_staging_and_production_fit_into_one_account_and_region() -> None:
     """There is no name that both would have."""
 
     def names(environment: str) -> set[str]:
-        return {one["Ref"] for stack in deployment(environment).values() for one in stack.resources.values()}
+        stacks = deployment(environment, EnableDatabase="true")
+        return {one["Ref"] for stack in stacks.values() for one in stack.resources.values()}
 
     # Random ids in real life, each of them.
-    same = {name for name in names("staging") & names("production") if not name.endswith(KEY_ID)}
+    same = {name for name in names("staging") & names("production") if not name.endswith((KEY_ID, DATABASE_KEY_ID))}
     assert not same
 
 
@@ -144,6 +175,12 @@ NAMED = {
     ("lambda", "DriftAlias", "Name"): "likewise",
     ("lambda", "NewVersionCrashes", "AlarmName"): "another version has another alarm, without the state of the last",
     ("lambda", "NewVersionErrors", "AlarmName"): "likewise",
+    ("database", "Secret", "Name"): "a generated name lacks the stack's, by which CloudFormation's role knows its own",
+    ("database", "Cluster", "DatabaseName"): "no resource's name",
+    **{
+        ("network", endpoint, "ServiceName"): "no resource's name"
+        for endpoint in ("S3", "DynamoDb", "Sns", "Sqs", "SecretsManager")
+    },
     **{
         ("pipeline", project, "Name"): "the pipeline may update its own projects, which generated names would not tell"
         for project in ("Update", "Build", "Plan", "Smoke")
@@ -155,6 +192,8 @@ NAMED = {
 def test_nothing_has_a_physical_name() -> None:
     named = set()
     for name, logical, resource in resources():
+        if resource["Type"].startswith("Custom::"):
+            continue
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource["Type"]).schema
         fixed = {path.removeprefix("/properties/") for path in schema.get("createOnlyProperties", [])}
         for key in {key for key in fixed | {"Name"} if key.endswith(("Name", "NamePrefix"))}:
@@ -170,4 +209,6 @@ def test_an_environment_file_fits_the_root_template(environment: str) -> None:
     assert settings["Tags"] == {"Project": "sluice", "Environment": environment}
     assert settings["Parameters"]["Environment"] == environment
     for key, value in settings["Parameters"].items():
-        assert value in load("root")["Parameters"][key]["AllowedValues"]
+        parameter = load("root")["Parameters"][key]
+        assert value in parameter.get("AllowedValues", [value])
+        assert re.search(parameter.get("AllowedPattern", ""), value)

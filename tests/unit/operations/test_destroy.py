@@ -20,6 +20,7 @@ RESOURCES = {
     STACK: [
         ("AWS::CloudFormation::Stack", "Buckets", "CREATE_COMPLETE"),
         ("AWS::CloudFormation::Stack", "Ledger", "UPDATE_COMPLETE"),
+        ("AWS::CloudFormation::Stack", "Notifications", "UPDATE_COMPLETE"),
         ("AWS::SQS::Queue", "https://queue", "CREATE_COMPLETE"),
     ],
     "Buckets": [
@@ -29,6 +30,8 @@ RESOURCES = {
         ("AWS::S3::Bucket", "", "CREATE_FAILED"),
     ],
     "Ledger": [("AWS::DynamoDB::Table", "ledger", "CREATE_COMPLETE")],
+    # A key that the stack deletes itself.
+    "Notifications": [("AWS::KMS::Key", "of-the-topics", "CREATE_COMPLETE")],
 }
 
 
@@ -93,7 +96,8 @@ def run(aws, cloudformation, said):
             asked.extend(data)
             return is_meant
 
-        known = {"cloudformation": cloudformation, "s3": aws.s3, "dynamodb": aws.dynamodb} | clients
+        known = {"cloudformation": cloudformation, "s3": aws.s3, "dynamodb": aws.dynamodb}
+        known |= {service: boto3.client(service) for service in ("rds", "kms")} | clients
         destroy(known.__getitem__, STACK, ask, said.append)
         return asked
 
@@ -120,6 +124,46 @@ def test_buckets_and_tables_of_nested_stacks_go_before_the_stack(aws, run, cloud
         "removed the table ledger",
         f"removed the stack {STACK}",
     ]
+
+
+def test_a_database_goes_without_a_snapshot_and_its_key_after_it(run, monkeypatch, said):
+    rds, kms = boto3.client("rds"), boto3.client("kms")
+    engine = {"DBClusterIdentifier": "cluster", "Engine": "aurora-mysql"}
+    rds.create_db_cluster(**engine, MasterUsername="admin", MasterUserPassword="not a secret")
+    rds.create_db_instance(**engine, DBInstanceIdentifier="writer", DBInstanceClass="db.serverless")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    database = [
+        ("AWS::RDS::DBInstance", "writer", "CREATE_COMPLETE"),
+        ("AWS::RDS::DBCluster", "cluster", "CREATE_COMPLETE"),
+        ("AWS::KMS::Key", key, "CREATE_COMPLETE"),
+    ]
+    nested = ("AWS::CloudFormation::Stack", "Database", "CREATE_COMPLETE")
+    monkeypatch.setitem(RESOURCES, STACK, [*RESOURCES[STACK], nested])
+    monkeypatch.setitem(RESOURCES, "Database", database)
+
+    assert run() == ["uploads", "results", "ledger", "cluster", key]
+
+    assert (rds.describe_db_clusters()["DBClusters"], rds.describe_db_instances()["DBInstances"]) == ([], [])
+    assert rds.describe_db_cluster_snapshots(SnapshotType="manual")["DBClusterSnapshots"] == []
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+    assert said[-3:] == [
+        "removed the database cluster",
+        f"the key {key} will be deleted in 7 days",
+        f"removed the stack {STACK}",
+    ]
+
+
+def test_a_database_and_a_key_that_are_gone_do_not_hinder(run, monkeypatch, said):
+    def schedule_key_deletion(**_) -> None:
+        raise ClientError({"Error": {"Code": "KMSInvalidStateException"}}, "ScheduleKeyDeletion")
+
+    database = [("AWS::RDS::DBCluster", "cluster", "CREATE_COMPLETE"), ("AWS::KMS::Key", "key", "CREATE_COMPLETE")]
+    monkeypatch.setitem(RESOURCES, STACK, [("AWS::CloudFormation::Stack", "Database", "CREATE_COMPLETE")])
+    monkeypatch.setitem(RESOURCES, "Database", database)
+
+    run(kms=SimpleNamespace(schedule_key_deletion=schedule_key_deletion))
+
+    assert said == ["cluster is gone already", "key is gone already", f"removed the stack {STACK}"]
 
 
 @pytest.mark.parametrize(
