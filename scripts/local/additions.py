@@ -1,19 +1,22 @@
-"""Datasets that are deployed with HEAD for once: a commit on top of it in a private copy of the repository."""
+"""What is deployed with HEAD for once, datasets and settings: a commit on top of it in a private copy."""
 
+import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 import yaml
 
-from local.deployment import DeploymentError
+from local.deployment import ENVIRONMENT, DeploymentError
 from sluice.contract.descriptor import Dataset, DescriptorError, load_dataset
 from sluice.contract.key_templates import overlap
 from sluice.processors import NEEDS
 
 _FOLDER = Path("lambda", "datasets")
+_ENVIRONMENT = Path("environments", f"{ENVIRONMENT}.json")
 # A commit must not depend on how whoever runs it has set up git.
 _SETTINGS = ("user.name=Sluice", "user.email=demo@example.org", "commit.gpgsign=false", "core.hooksPath=/dev/null")
 
@@ -22,22 +25,24 @@ class Additions:
     """A context manager: `checkout` is what to push, `root` itself where there is nothing to add.
 
     Entering raises DescriptorError for a descriptor that cannot be honoured or clashes with another one, and for a
-    folder without descriptors. `root` is only read.
+    folder without descriptors. `settings` are parameters of the root template, in the place of staging's. `root` is
+    only read.
     """
 
-    def __init__(self, root: Path, folder: Path | None) -> None:
+    def __init__(self, root: Path, folder: Path | None, settings: Mapping[str, str] = MappingProxyType({})) -> None:
         self.checkout = root
         self.datasets: list[Dataset] = []
         self._root = root
         self._folder = folder
+        self._settings = settings
         self._private: tempfile.TemporaryDirectory | None = None
 
     def __enter__(self) -> "Additions":
-        if self._folder:
-            added = sorted(self._folder.glob("*.yaml"))
-            if not added:
-                raise DescriptorError(f"{self._folder}: holds no descriptor, no *.yaml")
-            self.datasets = [load_dataset(path, NEEDS) for path in added]
+        added = sorted(self._folder.glob("*.yaml")) if self._folder else []
+        if self._folder and not added:
+            raise DescriptorError(f"{self._folder}: holds no descriptor, no *.yaml")
+        self.datasets = [load_dataset(path, NEEDS) for path in added]
+        if added or self._settings:
             self._private = tempfile.TemporaryDirectory(prefix="sluice-datasets-")
             try:
                 self.checkout = Path(self._private.name, "checkout")
@@ -70,9 +75,16 @@ class Additions:
             claimed.append((path, dataset.name, _key(path)))
         for path in added:
             (self.checkout / _FOLDER / path.name).write_bytes(path.read_bytes())
+        if self._settings:
+            environment = self.checkout / _ENVIRONMENT
+            staging = json.loads(environment.read_text(encoding="utf-8"))
+            staging["Parameters"].update(self._settings)
+            environment.write_text(json.dumps(staging, indent=2) + "\n", encoding="utf-8")
         settings = [part for setting in _SETTINGS for part in ("-c", setting)]
-        _git("-C", str(self.checkout), *settings, "add", "--force", str(_FOLDER))
-        _git("-C", str(self.checkout), *settings, "commit", "--quiet", "-m", "Datasets added for this demo")
+        _git("-C", str(self.checkout), *settings, "add", "--force", str(_FOLDER), str(_ENVIRONMENT))
+        # Empty where HEAD has the settings already.
+        message = "Added for this demo"
+        _git("-C", str(self.checkout), *settings, "commit", "--quiet", "--allow-empty", "-m", message)
 
 
 def _key(path: Path) -> str:
@@ -90,4 +102,4 @@ def _git(*arguments: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, env=environment)
     if done.returncode:
-        raise DeploymentError(f"the descriptors could not be added to HEAD: {done.stderr.strip()}")
+        raise DeploymentError(f"HEAD could not be added to: {done.stderr.strip()}")

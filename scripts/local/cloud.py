@@ -26,7 +26,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,9 @@ class Cloud:
     """A running local cloud. Made by `start()`; also a context manager that stops it.
 
     `endpoint` is http://127.0.0.1:<port>, `region` and `account` are those of every
-    resource, `folder` holds `cloud.log`, `iam.jsonl` (see `decisions`) and
-    `pipelines/` (the resolved properties of each pipeline, as JSON). With `process` None
+    resource, `folder` holds `cloud.log`, `iam.jsonl` (see `decisions`),
+    `pipelines/` (the resolved properties of each pipeline, as JSON) and, where there is
+    one, `database.json` (see `start`). With `process` None
     it is a cloud that another process started, and does not stop it.
     """
 
@@ -164,12 +165,15 @@ class Cloud:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start(folder: Path | None = None, *, _without: frozenset[str] | set[str] = frozenset()) -> Cloud:
+def start(folder: Path | None = None, *, database: bool = False,
+          _without: frozenset[str] | set[str] = frozenset()) -> Cloud:
     """Start a local cloud and wait until it answers.
 
-    `folder` (a new one by default) is private to the cloud and removed with it. `_without`
+    `folder` (a new one by default) is private to the cloud and removed with it. With
+    `database` a MariaDB of its own stands behind every RDS cluster; `database.json` tells its
+    `host` and `port`, the master `user`'s `password`, and the `authority` to trust. `_without`
     names patches to leave out: for the tests that show each patch is needed.
-    Raises CloudError when the child ends or does not answer in time.
+    Raises CloudError when the child ends or does not answer in time, or MariaDB is missing.
     """
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix="sluice-cloud-"))
@@ -182,7 +186,8 @@ def start(folder: Path | None = None, *, _without: frozenset[str] | set[str] = f
         port = listener.getsockname()[1]
         process = subprocess.Popen(
             [sys.executable, "-m", "local.cloud", "serve", "--folder", str(folder),
-             "--listener", str(listener.fileno()), *(f"--without={name}" for name in sorted(_without))],
+             "--listener", str(listener.fileno()), *(["--database"] if database else []),
+             *(f"--without={name}" for name in sorted(_without))],
             stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
             env=_child_environment(folder, port, secret), cwd=folder,
             pass_fds=[listener.fileno()], start_new_session=True,
@@ -241,7 +246,7 @@ def _wait(process: subprocess.Popen, port: int) -> None:
     raise TimeoutError(f"The local cloud ended with exit code {process.returncode} while starting")
 
 
-def _serve(folder: Path, listener: int, without: set[str]) -> None:
+def _serve(folder: Path, listener: int, database: bool, without: set[str]) -> None:
     """The child: ministack on `listener` until SIGTERM, or until the parent's pipe closes."""
     import asyncio
 
@@ -249,7 +254,8 @@ def _serve(folder: Path, listener: int, without: set[str]) -> None:
     from hypercorn.config import Config as ServerConfig
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us through the parent
-    signal.signal(signal.SIGTERM, lambda *_: _end(folder))
+    end_database = _serve_database(folder) if database else lambda: None
+    signal.signal(signal.SIGTERM, lambda *_: _end(folder, end_database))
     threading.Thread(target=_watch_parent, daemon=True).start()
 
     from local import patches
@@ -263,6 +269,16 @@ def _serve(folder: Path, listener: int, without: set[str]) -> None:
     asyncio.run(serve(app, config, shutdown_trigger=asyncio.Event().wait))
 
 
+def _serve_database(folder: Path) -> Callable[[], None]:
+    """Start MariaDB, which ends with this process, and say where it is; what stops it."""
+    from local import mariadb
+
+    server = mariadb.start()
+    known = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
+    (folder / "database.json").write_text(json.dumps({**known, "authority": str(server.authority)}))
+    return server.stop
+
+
 def _watch_parent() -> None:
     """End this process when the parent's end of the pipe closes, however the parent ended."""
     if os.read(sys.stdin.fileno(), len(KEEP)) == KEEP:
@@ -272,10 +288,11 @@ def _watch_parent() -> None:
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def _end(folder: Path) -> None:
-    """End this process and its Lambda environments (one process group), and their files."""
+def _end(folder: Path, end_database: Callable[[], None]) -> None:
+    """End this process and its Lambda environments (one process group), the database, and their files."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(os.getpgrp(), signal.SIGTERM)
+    end_database()
     time.sleep(0.05)  # a function that still writes would keep the folder from being removed
     shutil.rmtree(folder, ignore_errors=True)
     os.killpg(os.getpgrp(), signal.SIGKILL)
@@ -286,9 +303,10 @@ def _main() -> None:
     serve = parser.add_subparsers(required=True).add_parser("serve")
     serve.add_argument("--folder", type=Path, required=True)
     serve.add_argument("--listener", type=int, required=True)
+    serve.add_argument("--database", action="store_true")
     serve.add_argument("--without", action="append", default=[])
     arguments = parser.parse_args()
-    _serve(arguments.folder, arguments.listener, set(arguments.without))
+    _serve(arguments.folder, arguments.listener, arguments.database, set(arguments.without))
 
 
 if __name__ == "__main__":

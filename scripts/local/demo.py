@@ -7,13 +7,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from delivery.artifact import ROOT
 from local import cloud as local_cloud
 from local.additions import Additions
-from local.deployment import Deployment, DeploymentError, Ending
+from local.deployment import LOADED, Deployment, DeploymentError, Ending
 from sluice.contract.descriptor import DescriptorError
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -25,7 +25,10 @@ EXPECTED = {
     "prices/XETRA/scan.csv": "REJECTED",
     "minutes/2026-11 board meeting.txt": "IGNORED",
 }
+# With a database, after the others: some of its rows are in the table already, and one is not valid.
+EXPECTED_AFTER = {"people/joiners.csv": "PARTIAL"}
 _HEADINGS = ("file", "state", "good", "rejected", "seconds", "result", "reason")
+_SHOWN = 20
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except ValueError as error:
         print(f"scripts/demo: {error}", file=sys.stderr)
+        return 2
+    if options.database and (reason := _missing_database()):
+        print(f"scripts/demo: {reason}", file=sys.stderr)
         return 2
     started = time.monotonic()
 
@@ -70,6 +76,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="PATH=KEY",
         help="upload this file under this key instead of the samples (repeatable)",
     )
+    parser.add_argument(
+        "--with",
+        dest="database",
+        choices=["database"],
+        help="deploy with a database (MariaDB in the place of Aurora) and print what was loaded into it",
+    )
     parser.add_argument("--datasets", type=Path, metavar="DIR", help="deploy the descriptors (*.yaml) of DIR as well")
     parser.add_argument("--save", type=Path, metavar="DIR", help="copy results and error reports into DIR")
     parser.add_argument("--keep", action="store_true", help="leave the cloud running and say how to use it")
@@ -97,11 +109,12 @@ def _files(options: argparse.Namespace) -> dict[str, Path]:
 
 
 def _run(options: argparse.Namespace, files: dict[str, bytes], say: Callable[[str], None]) -> int:
-    with Additions(ROOT, options.datasets) as additions, contextlib.ExitStack() as stack:
+    settings = {"EnableDatabase": "true"} if options.database else {}
+    with Additions(ROOT, options.datasets, settings) as additions, contextlib.ExitStack() as stack:
         if additions.datasets:
             say(f"adding to HEAD, for this demo only: {', '.join(dataset.name for dataset in additions.datasets)}")
-        say("starting the local cloud")
-        cloud = stack.enter_context(local_cloud.start())
+        say("starting the local cloud" + (" and MariaDB" if options.database else ""))
+        cloud = stack.enter_context(local_cloud.start(database=bool(options.database)))
         say(f"it answers at {cloud.endpoint}; creating the pipeline from pipeline.yaml")
         deployment = Deployment(cloud, say)
         say("pushing HEAD (what is not committed is not deployed)")
@@ -109,14 +122,19 @@ def _run(options: argparse.Namespace, files: dict[str, bytes], say: Callable[[st
         if execution["status"] != "Succeeded":
             raise DeploymentError("the pipeline failed: its output above names the action and shows its log")
         deployment.subscribe()
-        say(f"uploading {len(files)} files")
-        endings = deployment.process(
-            files, each=lambda ending: say(f"{ending.key}: {ending.state} after {ending.seconds:.1f} s")
-        )
+        endings = []
+        # One after the other, so that it is told which rows were there already.
+        for some in (files, _files_after(options)):
+            if some:
+                say(f"uploading {len(some)} file{'s' if len(some) > 1 else ''}")
+                endings += deployment.process(
+                    some, each=lambda ending: say(f"{ending.key}: {ending.state} after {ending.seconds:.1f} s")
+                )
         if options.save:
             uris = [uri for ending in endings for uri in (ending.result, ending.error_report)]
             saved = deployment.download(uris, options.save)
             say(f"{len(saved)} results and error reports saved in {options.save}")
+        files |= _files_after(options)
         wrong = _wrong(endings, files, {} if options.upload else _expected(additions))
         _print(options, endings, wrong, cloud, deployment)
         if options.keep:
@@ -125,10 +143,25 @@ def _run(options: argparse.Namespace, files: dict[str, bytes], say: Callable[[st
     return 1 if wrong else 0
 
 
+def _missing_database() -> str | None:
+    """What MariaDB lacks after it has been installed where that can be done; None where nothing."""
+    from local import mariadb
+
+    mariadb.install()
+    return mariadb.missing()
+
+
+def _files_after(options: argparse.Namespace) -> dict[str, bytes]:
+    if options.upload or not options.database:
+        return {}
+    return {key: (SAMPLES / key).read_bytes() for key in EXPECTED_AFTER}
+
+
 def _expected(additions: Additions) -> dict[str, str]:
     """What must become of the samples, but for those that an added dataset claims."""
     claims = [dataset.key for dataset in additions.datasets]
-    return {key: state for key, state in EXPECTED.items() if not any(claim.fullmatch(key) for claim in claims)}
+    expected = EXPECTED | EXPECTED_AFTER
+    return {key: state for key, state in expected.items() if not any(claim.fullmatch(key) for claim in claims)}
 
 
 def _wrong(endings: list[Ending], files: dict[str, bytes], expected: dict[str, str]) -> list[str]:
@@ -149,29 +182,36 @@ def _print(
     cloud: local_cloud.Cloud,
     deployment: Deployment,
 ) -> None:
+    loaded = _read_tables(cloud) if options.database else {}
     if options.json:
         document = {"uploads": [ending.as_dict() for ending in endings], "wrong": wrong}
+        if options.database:
+            document["tables"] = loaded
         if options.keep:
             use = {"environment": cloud.environment(), "commands": _commands(cloud, deployment)}
             document["cloud"] = {"pid": cloud.pid, **use}
         print(json.dumps(document, indent=2, ensure_ascii=False))
         return
+    counts = LOADED if options.database else ()
     rows = [
         (
             ending.key,
             ending.state,
             str(ending.rows_good),
             str(ending.rows_rejected),
+            *("-" if getattr(ending, name) is None else str(getattr(ending, name)) for name in counts),
             f"{ending.seconds:.1f}",
             ending.result or ending.error_report or "-",
             ending.reason,
         )
         for ending in endings
     ]
-    widths = [max(len(row[column]) for row in [_HEADINGS, *rows]) for column in range(len(_HEADINGS))]
-    print()
-    for row in [_HEADINGS, *rows]:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    _print_table([(*_HEADINGS[:4], *counts, *_HEADINGS[4:]), *rows])
+    for name, found in loaded.items():
+        print(f"\ntable {name}, {len(found)} rows")
+        if found:
+            cells = [["NULL" if value is None else str(value) for value in row.values()] for row in found[:_SHOWN]]
+            _print_table([list(found[0]), *cells])
     for line in wrong:
         print(f"WRONG  {line}")
     if options.keep:
@@ -181,6 +221,19 @@ def _print(
                 print(f"export {name}={value}")
         print("\n".join(_commands(cloud, deployment)))
         print(f"\nTo stop it and remove all it wrote: kill {cloud.pid}")
+
+
+def _read_tables(cloud: local_cloud.Cloud) -> dict[str, list[dict]]:
+    from local import tables
+
+    return tables.read(cloud.folder)
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    print()
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _commands(cloud: local_cloud.Cloud, deployment: Deployment) -> list[str]:

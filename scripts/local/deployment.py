@@ -24,6 +24,9 @@ ROOT_STACK = f"sluice-{ENVIRONMENT}"
 _END_SECONDS = 5
 
 
+LOADED = ("inserted", "updated", "duplicates")
+
+
 class DeploymentError(RuntimeError):
     """A push that was not deployed; the message says which action failed and shows its log."""
 
@@ -33,7 +36,7 @@ class Ending:
     """How an uploaded file ended, as its notification told: the row of the demo's table.
 
     `result` and `error_report` are s3:// URIs or None, `seconds` go from the start of the upload to the receipt
-    of the notification.
+    of the notification. The last three are of rows that went into a table, else None.
     """
 
     key: str
@@ -44,10 +47,13 @@ class Ending:
     result: str | None
     error_report: str | None
     seconds: float
+    inserted: int | None = None
+    updated: int | None = None
+    duplicates: int | None = None
 
     def as_dict(self) -> dict:
-        """As a JSON object."""
-        return asdict(self)
+        """As a JSON object; what is of a table only where there is one."""
+        return {name: value for name, value in asdict(self).items() if name not in LOADED or value is not None}
 
 
 class Deployment:

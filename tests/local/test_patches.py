@@ -21,6 +21,7 @@ from support.cloud import (
     alive,
     delete,
     deploy,
+    eventually,
     function,
     invoke,
     nesting,
@@ -256,6 +257,95 @@ Outputs:
     delete(cloud, name)
 
 
+CLUSTER = """
+Resources:
+  Cluster:
+    Type: AWS::RDS::DBCluster
+    Properties: {Engine: aurora-mysql, MasterUsername: admin, ManageMasterUserPassword: true, DatabaseName: sluice}
+  Secret:
+    Type: AWS::SecretsManager::Secret
+    Properties: {GenerateSecretString: {SecretStringTemplate: '{"username": "sluice"}', GenerateStringKey: password}}
+  Attachment:
+    Type: AWS::SecretsManager::SecretTargetAttachment
+    Properties: {SecretId: !Ref Secret, TargetType: AWS::RDS::DBCluster, TargetId: !Ref Cluster}
+Outputs:
+  Secret: {Value: !Ref Secret}"""
+
+
+def secret(cloud: Cloud, arn: str, **version: str) -> dict:
+    return json.loads(cloud.client("secretsmanager").get_secret_value(SecretId=arn, **version)["SecretString"])
+
+
+def master_secret(cloud: Cloud) -> None:
+    name = unique("database")
+    template = f"{CLUSTER}\n  Master: {{Value: !GetAtt Cluster.MasterUserSecret.SecretArn}}"
+    outputs = deploy(cloud, template, name)["Outputs"]
+    assert "Master" in outputs
+    master = secret(cloud, outputs["Master"])
+    assert (master["username"], len(master["password"]) > 20) == ("admin", True)
+    delete(cloud, name)
+    assert refusal(secret, cloud=cloud, arn=outputs["Master"]) == "ResourceNotFoundException"
+
+
+def database_server(cloud: Cloud) -> None:
+    server = {"host": "127.0.0.1", "port": 13306, "user": "admin", "password": "known", "authority": "/authority.pem"}
+    (cloud.folder / "database.json").write_text(json.dumps(server))
+    try:
+        found = secret(cloud, deploy(cloud, CLUSTER, unique("database"))["Outputs"]["Secret"])
+        assert (found["host"], found["port"], found["dbname"]) == ("127.0.0.1", 13306, "sluice")
+    finally:
+        (cloud.folder / "database.json").unlink()
+
+
+def rotation(cloud: Cloud) -> None:
+    manager = cloud.client("secretsmanager")
+    arn = manager.create_secret(Name=unique("secret"), SecretString='{"old": true}')["ARN"]
+    name, _ = function(cloud, 'def handler(event, context): print("step", event["Step"], event["SecretId"])')
+    manager.rotate_secret(SecretId=arn, RotationLambdaARN=f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{name}")
+
+    def steps():
+        try:
+            logged = cloud.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
+        except ClientError:
+            return []
+        return [line["message"].split()[1:] for line in logged if line["message"].startswith("step")]
+
+    eventually(lambda: len(steps()) == 4)
+    assert steps() == [[step, arn] for step in ("createSecret", "setSecret", "testSecret", "finishSecret")]
+    # What becomes of the value is the function's matter.
+    assert secret(cloud, arn) == {"old": True}
+    assert refusal(secret, cloud=cloud, arn=arn, VersionStage="AWSPENDING") == "ResourceNotFoundException"
+
+
+def group_egress(cloud: Cloud) -> None:
+    deployed = deploy(cloud, """
+Resources:
+  Group: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: any}}
+  Egress:
+    Type: AWS::EC2::SecurityGroupEgress
+    Properties: {GroupId: !GetAtt Group.GroupId, IpProtocol: tcp, DestinationSecurityGroupId: !GetAtt Group.GroupId}
+Outputs: {Egress: {Value: !Ref Egress}}""", unique("group"))
+    assert deployed["StackStatus"] == "CREATE_COMPLETE", deployed
+    assert deployed["Outputs"]["Egress"].startswith("sgr-")
+
+
+def rotation_schedule(cloud: Cloud) -> None:
+    deployed = deploy(cloud, """
+Resources:
+  Secret: {Type: AWS::SecretsManager::Secret, Properties: {SecretString: any}}
+  Schedule:
+    Type: AWS::SecretsManager::RotationSchedule
+    Properties:
+      SecretId: !Ref Secret
+      RotationLambdaARN: !Sub arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:any
+      RotateImmediatelyOnUpdate: false
+      RotationRules: {ScheduleExpression: rate(30 days)}
+Outputs: {Secret: {Value: !Ref Schedule}}""", unique("rotated"))
+    assert deployed["StackStatus"] == "CREATE_COMPLETE", deployed
+    found = cloud.client("secretsmanager").describe_secret(SecretId=deployed["Outputs"]["Secret"])
+    assert (found["RotationEnabled"], found["RotationRules"]) == (True, {"ScheduleExpression": "rate(30 days)"})
+
+
 def iam_decisions(cloud: Cloud) -> None:
     bucket = unique("decisions")
     cloud.client("s3").create_bucket(Bucket=bucket)
@@ -389,7 +479,8 @@ CHECKS = {check.__name__: check for check in (
     nested_attributes, nested_names, nested_create_rollback, nested_retain, nested_change_sets, missing_code,
     deleted_function_ends, python_runtime, function_logs, pipeline, connection, releases, iam_decisions,
     tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, queue_batches,
-    subscription_resource, change_set_names, role_as_principal, objects_of_other_accounts)}
+    subscription_resource, change_set_names, role_as_principal, objects_of_other_accounts, master_secret,
+    database_server, rotation, group_egress, rotation_schedule)}
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -432,8 +523,8 @@ print([message["body"] for message in queue["messages"]])
 
 
 LISTING = """
-from local.patches import access, functions, queues, stacks, stubs
-print(*(patch.__name__ for module in (access, functions, queues, stacks, stubs) for patch in module.PATCHES))
+from local.patches import access, databases, functions, queues, stacks, stubs
+print(*(patch.__name__ for module in (access, databases, functions, queues, stacks, stubs) for patch in module.PATCHES))
 """
 
 

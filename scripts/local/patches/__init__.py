@@ -15,10 +15,10 @@ def apply(folder: Path, without: set[str] | frozenset[str] = frozenset()) -> Non
 
     Raises KeyError for a name in `without` that is no patch.
     """
-    from local.patches import access, functions, queues, stacks, stubs
+    from local.patches import access, databases, functions, queues, stacks, stubs
 
     patches = {patch.__name__: patch
-               for module in (access, functions, queues, stacks, stubs) for patch in module.PATCHES}
+               for module in (access, databases, functions, queues, stacks, stubs) for patch in module.PATCHES}
     for name in without:
         del patches[name]
     for patch in patches.values():

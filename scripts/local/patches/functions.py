@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import json
 import os
 import shlex
 import shutil
@@ -16,6 +17,7 @@ from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
 from local.patches import rewrite
+from local.patches.databases import DATABASE
 
 # What /var/runtime holds for the client; the rest of this environment is out of reach.
 RUNTIME_MODULES = ("awslambdaric", "simplejson", "snapshot_restore_py", "runtime_client")
@@ -123,6 +125,9 @@ def _environment(config: dict, task_root: str, port: int, runtime: Path) -> dict
     if logging.get("LogFormat") == "JSON":
         variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
         variables["AWS_LAMBDA_LOG_LEVEL"] = logging.get("ApplicationLogLevel", "INFO")
+    if (runtime.parent / DATABASE).exists():
+        # Who signed the certificate of the database here; of Aurora's, the artifact knows.
+        variables["SSL_CERT_FILE"] = json.loads((runtime.parent / DATABASE).read_text())["authority"]
     variables |= lambda_svc._runtime_env_vars(config)
     # Lambda has no AWS configuration files either: nobody's ~/.aws may reach a function.
     return variables | {

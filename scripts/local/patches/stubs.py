@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 
 from ministack.core.responses import get_account_id, get_region
+from ministack.services import secretsmanager
 from ministack.services.cloudformation import provisioners
 
 
@@ -86,4 +87,39 @@ def releases(folder: Path) -> None:
             "delete": lambda name, properties: None}
 
 
-PATCHES = (pipeline, connection, releases)
+def group_egress(folder: Path) -> None:
+    """AWS::EC2::SecurityGroupEgress, which opens nothing: no traffic is held back here.
+
+    Stock: "Unsupported resource type". AWS: Ref is the rule's id.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-securitygroupegress.html
+    """
+    def create(logical_id, properties, stack_name):
+        return f"sgr-{uuid.uuid4().hex[:17]}", {}
+
+    provisioners._RESOURCE_HANDLERS["AWS::EC2::SecurityGroupEgress"] = {
+        "create": create, "update": lambda rule, old, new, stack_name: create("", new, stack_name),
+        "delete": lambda rule, properties: None}
+
+
+def rotation_schedule(folder: Path) -> None:
+    """AWS::SecretsManager::RotationSchedule, whose schedule never comes.
+
+    Stock: "Unsupported resource type". AWS: Ref is the secret's ARN; the secret has its function and rules from here,
+    and is rotated at once unless RotateImmediatelyOnUpdate says otherwise.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html
+    """
+    def create(logical_id, properties, stack_name):
+        status, _, body = secretsmanager._rotate_secret({
+            "SecretId": properties["SecretId"], "RotationLambdaARN": properties["RotationLambdaARN"],
+            "RotationRules": properties.get("RotationRules"),
+            "RotateImmediately": str(properties.get("RotateImmediatelyOnUpdate", True)).lower() == "true"})
+        if status != 200:
+            raise ValueError(f"AWS::SecretsManager::RotationSchedule: {body!r}")
+        return json.loads(body)["ARN"], {}
+
+    provisioners._RESOURCE_HANDLERS["AWS::SecretsManager::RotationSchedule"] = {
+        "create": create, "update": lambda secret, old, new, stack_name: create("", new, stack_name),
+        "delete": lambda secret, properties: None}
+
+
+PATCHES = (pipeline, connection, releases, group_egress, rotation_schedule)
