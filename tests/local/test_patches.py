@@ -60,22 +60,30 @@ Resources:
   Changed: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: !Ref Seconds}}
 """
     template = nesting(cloud, child, "{Seconds: !Ref Seconds}")
-    not_yet = "  Other: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: 'https://bucket/later.yaml'}}\nOutputs:"
-    wired = template.replace("!Ref Seconds", "!GetAtt Other.Outputs.Seconds").replace("Outputs:", not_yet)
+    lasting = "Conditions: {Brief: !Equals [!Ref Seconds, '30'], Long: !Not [Condition: Brief]}\nOutputs:"
+    conditional = "".join(f"  {name}: {{Type: AWS::SQS::Queue, Condition: {name}}}\n" for name in ("Brief", "Long"))
+    template = template.replace("Outputs:", conditional + lasting)
+    not_yet = "  Other: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: 'https://bucket/later.yaml'}}\n"
+    wired = template.replace("{Seconds: !Ref Seconds}", "{Seconds: !GetAtt Other.Outputs.Seconds}")
+    wired = wired.replace("  Brief: {Type", f"{not_yet}  Brief: {{Type")
     deploy(cloud, template, name)
     cloudformation = cloud.client("cloudformation")
 
-    def preview(body: str, **given: str) -> list[dict]:
+    def preview(body: str, **given: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
+        """The actions on the root's resources by logical id, and what the change set of Child says."""
         made = cloudformation.create_change_set(
             StackName=name, ChangeSetName=unique("look"), TemplateBody=body, IncludeNestedStacks=True,
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()])
-        root = cloudformation.describe_change_set(ChangeSetName=made["Id"])["Changes"]
-        found = [one["ResourceChange"]["ChangeSetId"] for one in root if "ChangeSetId" in one["ResourceChange"]]
-        assert len(found) == 1
-        return [one["ResourceChange"] for one in cloudformation.describe_change_set(ChangeSetName=found[0])["Changes"]]
+        changes = cloudformation.describe_change_set(ChangeSetName=made["Id"])["Changes"]
+        found = {one["ResourceChange"]["LogicalResourceId"]: one["ResourceChange"] for one in changes}
+        assert "ChangeSetId" in found["Child"]
+        nested = cloudformation.describe_change_set(ChangeSetName=found["Child"]["ChangeSetId"])["Changes"]
+        inner = [(one["ResourceChange"]["LogicalResourceId"], one["ResourceChange"]["Replacement"]) for one in nested]
+        return {logical: change["Action"] for logical, change in found.items()}, inner
 
-    for changes in (preview(template, Seconds="60"), preview(wired)):
-        assert [(one["LogicalResourceId"], one["Replacement"]) for one in changes] == [("Changed", "False")]
+    of_child = [("Changed", "False")]
+    assert preview(template, Seconds="60") == ({"Child": "Modify", "Brief": "Remove", "Long": "Add"}, of_child)
+    assert preview(wired) == ({"Child": "Modify", "Other": "Add"}, of_child)
     delete(cloud, name)
 
 

@@ -152,14 +152,17 @@ def nested_change_sets(folder: Path) -> None:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/change-sets-for-nested-stacks.html
     Here the values that a nested stack takes from others are those that they put out now; where there is none yet, a
     placeholder, as on AWS (scripts/delivery/templates.py).
+
+    Stock also lists what a condition takes away, or lets in, as a change of the resource; AWS, as Remove and Add.
     """
     create = changesets._create_change_set
 
     def create_nested(params):
         before = set(_change_sets)
         answer = create(params)
-        if changesets._p(params, "IncludeNestedStacks") == "true":
-            for made in (_change_sets[key] for key in set(_change_sets) - before):
+        for made in (_change_sets[key] for key in set(_change_sets) - before):
+            _heed_conditions(made)
+            if changesets._p(params, "IncludeNestedStacks") == "true":
                 _preview_nested(made)
         return answer
 
@@ -170,6 +173,22 @@ def nested_change_sets(folder: Path) -> None:
         "            + (f\"<ChangeSetId>{rc['ChangeSetId']}</ChangeSetId>\" if 'ChangeSetId' in rc else '') +\n",
     ))
     handlers._ACTION_HANDLERS["DescribeChangeSet"] = changesets._describe_change_set
+
+
+def _heed_conditions(change_set: dict) -> None:
+    """List as removed what is there and has a condition that does not hold, and as added what is not there yet."""
+    stack = _stacks[change_set["StackName"]]
+    wanted = _resolved(change_set["_template"], stack, change_set["_resolved_params"])
+    there = {name: one for name, one in stack.get("_resources", {}).items() if one.get("PhysicalResourceId")}
+    changes = {one["ResourceChange"]["LogicalResourceId"]: one for one in change_set["Changes"]}
+    for name in there.keys() - wanted.keys():
+        changes[name] = {"ResourceChange": {
+            "Action": "Remove", "LogicalResourceId": name, "ResourceType": there[name]["ResourceType"],
+            "PhysicalResourceId": there[name]["PhysicalResourceId"]}}
+    for name in wanted.keys() - there.keys():
+        changes[name] = {"ResourceChange": {
+            "Action": "Add", "LogicalResourceId": name, "ResourceType": wanted[name]["Type"]}}
+    change_set["Changes"] = [one for name, one in changes.items() if name in wanted or name in there]
 
 
 def _preview_nested(change_set: dict) -> None:
