@@ -1,12 +1,13 @@
 """`scripts/demo --datasets`: what is pushed, what is refused, and that the repository stays as it is."""
 
 import hashlib
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from local import demo
+from local import demo, mariadb
 from local.additions import Additions
 from sluice.contract.descriptor import DescriptorError
 from support.checkout import Checkout
@@ -54,6 +55,22 @@ def test_descriptors_are_a_commit_on_top_of_head_and_the_repository_is_only_read
         assert git(private, "show", "HEAD:lambda/datasets/orders.yaml") == DESCRIPTOR
     assert not private.exists()
     assert contents(checkout.folder) == before
+
+
+def test_settings_take_the_place_of_stagings_and_leave_the_others(checkout):
+    with Additions(checkout.folder, None, {"EnableDatabase": "true"}) as additions:
+        staging = json.loads(git(additions.checkout, "show", "HEAD:environments/staging.json"))
+        assert git(additions.checkout, "diff", "--name-only", "HEAD~1") == "environments/staging.json\n"
+    expected = json.loads((checkout.folder / "environments" / "staging.json").read_text())
+    expected["Parameters"]["EnableDatabase"] = "true"
+    assert staging == expected
+
+
+def test_without_mariadb_the_demo_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setattr(mariadb, "install", lambda: None)
+    monkeypatch.setattr(mariadb, "missing", lambda: "mariadbd is missing. Run: apt-get install it")
+    assert demo.main(["--with", "database"]) == 2
+    assert capsys.readouterr().err == "scripts/demo: mariadbd is missing. Run: apt-get install it\n"
 
 
 def test_without_descriptors_head_itself_is_pushed(checkout):
