@@ -99,7 +99,8 @@ class Server:
     def _run(self) -> None:
         folder = self._folder
         command = [_program("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}"]
-        command += [f"--datadir={folder / 'data'}", f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"]
+        # The socket beside the data: relative, because its path may have no more than 107 characters.
+        command += [f"--datadir={folder / 'data'}", "--socket=socket", f"--pid-file={folder / 'pid'}"]
         command += [f"--bind-address={self.host}", f"--port={self.port}", f"--init-file={folder / 'users.sql'}"]
         command += [f"--ssl-cert={folder / 'server.pem'}", f"--ssl-key={folder / 'server.key'}"]
         command += [f"--tmpdir={folder}", "--require-secure-transport=ON", "--local-infile=ON", "--skip-name-resolve"]
