@@ -22,6 +22,8 @@ _AUTHORITIES = Path(__file__).with_name("rds-ca.pem")
 _CONNECT = 10
 # To a ping: a connection whose server is gone may give no answer at all.
 _PING = 3
+# For 64 KB of rows to be taken: a session that was ended may leave its connection open, and read nothing more.
+_SEND = 20
 # To a statement: longer than any takes in the time that an invocation has.
 _ANSWER = 900
 # The password is not the account's; the second where none was given.
@@ -204,6 +206,7 @@ def _connect(account: dict) -> _Driver:
         autocommit=False,
         connect_timeout=_CONNECT,
         read_timeout=_CONNECT,
+        write_timeout=_SEND,
         ssl=_trust(),
         client_flag=CLIENT.LOCAL_FILES,
         local_infile=False,
