@@ -203,7 +203,10 @@ def test_production_does_not_pause() -> None:
     for environment, pauses in (("staging", True), ("production", False)):
         settings = json.loads((ROOT / "environments" / f"{environment}.json").read_text())["Parameters"]
         assert (settings["DatabaseMinCapacity"] == "0") is pauses
-        assert settings["EnableDatabase"] == "false"
+
+
+def test_there_is_no_database_unless_it_is_asked_for() -> None:
+    assert load("root")["Parameters"]["EnableDatabase"]["Default"] == "false"
 
 
 def test_the_users_secret_is_generated_and_told_where_the_database_is() -> None:
