@@ -4,17 +4,15 @@ import json
 from pathlib import Path
 
 import pymysql
+from pymysql.connections import Connection
 
 _SCHEMA = "sluice"
 
 
-def read(folder: Path) -> dict[str, list[dict]]:
-    """The rows of every table that a dataset loads into, in the order of its first column.
-
-    `folder` is that of a cloud that was started with a database. What JSON has no type for is text.
-    """
+def connect(folder: Path) -> Connection:
+    """A connection of the master user; `folder` is that of a cloud that was started with a database."""
     server = json.loads((folder / "database.json").read_text())
-    connection = pymysql.connect(
+    return pymysql.connect(
         host=server["host"],
         port=server["port"],
         user=server["user"],
@@ -23,7 +21,14 @@ def read(folder: Path) -> dict[str, list[dict]]:
         ssl={"ca": server["authority"]},
         cursorclass=pymysql.cursors.DictCursor,
     )
-    with connection, connection.cursor() as cursor:
+
+
+def read(folder: Path) -> dict[str, list[dict]]:
+    """The rows of every table that a dataset loads into, in the order of its first column.
+
+    What JSON has no type for is text.
+    """
+    with connect(folder) as connection, connection.cursor() as cursor:
         cursor.execute("SHOW TABLES")
         names = [name for row in cursor.fetchall() for name in row.values() if not name.startswith("sluice_")]
         tables = {}

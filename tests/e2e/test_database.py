@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,20 @@ def physical(deployment: Deployment, nested: str) -> str:
     return found["StackResourceDetail"]["PhysicalResourceId"]
 
 
+def group(deployment: Deployment, function: str) -> str:
+    """The log group of a function."""
+    found = deployment.cloud.client("cloudformation").describe_stack_resource(
+        StackName=physical(deployment, "Logs"), LogicalResourceId=function
+    )
+    return found["StackResourceDetail"]["PhysicalResourceId"]
+
+
+def text_of(logs: Any, group: str) -> str:
+    """All that is in a log group."""
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+    return "\n".join(event["message"] for page in pages for event in page["events"])
+
+
 def decided(deployment: Deployment, role: str) -> dict[str, set[str]]:
     """What was decided on secrets for a role of iam.yaml: the actions, by decision."""
     name, found = role_name(deployment, role), {}
@@ -109,6 +124,24 @@ def test_what_no_event_tells_of_is_loaded_by_the_sweep(deployment):
         until(lambda: 6 in people(deployment))
     finally:
         s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
+
+
+def test_logs_hold_neither_rows_nor_secrets(deployment):
+    """Of all that came before, and of a load that fails: its table is gone for a while."""
+    logs, manager = deployment.cloud.client("logs"), deployment.cloud.client("secretsmanager")
+    with tables.connect(deployment.cloud.folder) as connection, connection.cursor() as cursor:
+        cursor.execute("RENAME TABLE people TO people_away")
+        deployment.upload("people/late.csv", b"id,email\n9,ivan@example.org\n")
+        until(lambda: "message comes back" in text_of(logs, group(deployment, "Process")))
+        cursor.execute("RENAME TABLE people_away TO people")
+    until(lambda: 9 in people(deployment))
+
+    for name, said in (("Process", "upload concluded"), ("Migrate", "people")):
+        text = text_of(logs, group(deployment, name))
+        assert said in text and "@example.org" not in text
+        for secret in manager.list_secrets()["SecretList"]:
+            account = json.loads(manager.get_secret_value(SecretId=secret["ARN"])["SecretString"])
+            assert account["password"] not in text
 
 
 def test_a_rotated_password_does_not_hinder_what_runs(deployment):
