@@ -47,6 +47,8 @@ _CLIENT_ERRORS = range(2000, 3000)
 _SESSION = (
     "SET SESSION sql_mode = 'TRADITIONAL', time_zone = '+00:00'",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    # Of a file, a part without a valid row may take longer than the half minute that a server waits for more of a load.
+    f"SET SESSION net_read_timeout = {_ANSWER}",
 )
 
 
@@ -203,6 +205,8 @@ def _connect(account: dict) -> _Driver:
         password=account["password"],
         database=account.get("dbname"),
         charset="utf8mb4",
+        # Texts that come with a statement compare as those of the tables do, and not by the server's idea of letters.
+        collation="utf8mb4_bin",
         autocommit=False,
         connect_timeout=_CONNECT,
         read_timeout=_CONNECT,
