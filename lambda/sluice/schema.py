@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from sluice.contract.descriptor import Dataset
 from sluice.database import DENIED, Connection, DatabaseError
@@ -32,7 +33,8 @@ def migrate(master: dict, account: dict, datasets: Iterable[Dataset]) -> list[st
             connection.execute(f"USE {schema}")
             _make_user(connection, account)
             connection.execute(CREATE_LOADS)
-            changes = [sql for dataset in datasets if dataset.target for sql in _plan(connection, dataset)]
+            tables: dict[str, ExistingTable] = {}
+            changes = [sql for dataset in datasets if dataset.target for sql in _plan(connection, dataset, tables)]
             for sql in changes:
                 connection.execute(sql)
             return changes
@@ -64,13 +66,20 @@ def _make_user(connection: Connection, account: dict) -> None:
         connection.execute("ALTER USER %s@'%%' IDENTIFIED BY %s REQUIRE SSL", user, password)
 
 
-def _plan(connection: Connection, dataset: Dataset) -> list[str]:
+def _plan(connection: Connection, dataset: Dataset, tables: dict[str, ExistingTable]) -> list[str]:
+    """The statements for a dataset; `tables` are those of the datasets before it as they will be, and gets its own."""
     # Beside what is there, what the server makes of what is asked for: both are then in its own words.
     connection.execute(f"DROP TABLE IF EXISTS {_SCRATCH}")
     connection.execute(create_table(dataset, _SCRATCH))
     wanted = _describe(connection, _SCRATCH)
     connection.execute(f"DROP TABLE {_SCRATCH}")
-    return plan(dataset, _describe(connection, dataset.target.table), wanted)
+    name = dataset.target.table
+    there = tables.get(name) or _describe(connection, name)
+    changes = plan(dataset, there, wanted)
+    asked = {column.name.lower() for column in wanted.columns}
+    left = [column for column in there.columns if column.name.lower() not in asked] if there else []
+    tables[name] = replace(wanted, columns=(*wanted.columns, *left))
+    return changes
 
 
 def _describe(connection: Connection, table: str) -> ExistingTable | None:

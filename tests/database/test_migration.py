@@ -71,6 +71,19 @@ def test_a_new_column_is_added_where_it_may_be_empty(schema):
     assert load(schema.tables(), people("id", "email"), b"id,email\n3,c@x\n", "c").loaded.inserted == 1
 
 
+def test_two_datasets_may_share_a_table(schema):
+    assert len(schema.migrate(people("id", "email"), people("id", "email"))) == 1
+    assert len(schema.migrate(people("id", "email", "since"), people("id", "email", "since"))) == 1
+    assert schema.migrate(people("id", "email"), people("id", "email", "since")) == []
+
+
+def test_two_datasets_that_want_different_tables_of_one_name_get_none(schema):
+    with pytest.raises(MigrationError, match="table people: column email is"):
+        schema.migrate(people("id", "email"), people("id", "{name: email, type: integer}"))
+
+    assert schema.rows("SHOW TABLES LIKE 'people'") == []
+
+
 REFUSED = {
     "another type": people("id", "{name: email, type: integer}"),
     "narrower": people("id", "{name: email, type: string, constraints: {maxLength: 30}}"),
