@@ -66,6 +66,8 @@ class Rotation:
         Connection(self._pending()).close()
 
     def _finish(self) -> None:
+        # A migration meanwhile has given the user the current password back: then begin again.
+        self._test()
         [current] = [version for version, stages in self._versions().items() if _CURRENT in stages]
         self._secrets.update_secret_version_stage(
             SecretId=self._secret_id,

@@ -95,3 +95,18 @@ def test_a_password_that_was_not_set_does_not_pass_the_test(schema, rotation):
 
     with pytest.raises(DatabaseError, match="1045"):
         steps.step("testSecret")
+
+
+def test_a_password_that_a_migration_took_back_does_not_become_current(schema, rotation):
+    steps, _ = rotation()
+    for step in STEPS[:3]:
+        steps.step(step)
+    schema.migrate()
+
+    with pytest.raises(DatabaseError, match="1045"):
+        steps.step("finishSecret")
+    Connection(read_secret(schema.secrets, "application")).close()
+
+    for step in STEPS:
+        steps.step(step)
+    Connection(read_secret(schema.secrets, "application")).close()
