@@ -1,9 +1,11 @@
 """What becomes of rows in a table, on a real server."""
 
 import itertools
+from datetime import datetime
 
 import pytest
 
+from sluice.load import statements
 from sluice.upload import Loaded, Upload
 from support.loading import load, loaded_dataset
 
@@ -97,6 +99,27 @@ def test_any_order_of_uploads_gives_the_same_table(schema):
         assert all(sum(vars(each.loaded).values()) == 1 for each in loads)
         ends.update(table(schema))
     assert ends == {(1, "c@x")}
+
+
+def test_what_comes_with_a_statement_has_the_character_sets_of_the_columns(schema):
+    """Or MySQL would compare it with none of them, which MariaDB does."""
+    dataset = loaded_dataset("upsert")
+    schema.migrate(dataset)
+    connection = schema.database().connect()
+    connection.execute(statements.stage(dataset)[0])
+    connection.execute(f"INSERT INTO {statements.STAGING} (id, email) VALUES (1, 'a@x')")
+    own = ("sluice_upload", "sluice_key", "sluice_version")
+    sets = ", ".join(f"CHARSET(u.{name})" for name in own)
+
+    found = connection.fetch(f"SELECT {sets} FROM {statements._staged(False)}", 0, "u", datetime.now(), "ü", "v")
+
+    of_columns = dict(
+        schema.rows(
+            "SELECT COLUMN_NAME, CHARACTER_SET_NAME FROM information_schema.COLUMNS "
+            "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'people'"
+        )
+    )
+    assert found == (tuple(of_columns[name] for name in own),)
 
 
 def test_a_late_upload_replaces_nothing(schema):

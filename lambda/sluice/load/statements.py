@@ -121,10 +121,12 @@ def _clashes(dataset: Dataset, has_lines: bool) -> str:
 
 
 def _staged(has_lines: bool) -> str:
+    # In the character set of the columns that they are compared with: MySQL takes these for columns of a table, and
+    # refuses to compare one of utf8mb4 with one of ascii ("illegal mix of collations").
     upload = (
-        "(SELECT CAST(%s AS UNSIGNED) AS shift, CONVERT(%s USING ascii) AS sluice_upload, "
-        "CAST(%s AS DATETIME(6)) AS sluice_modified, "
-        "%s AS sluice_key, %s AS sluice_version) AS u"
+        "(SELECT CAST(%s AS UNSIGNED) AS shift, CAST(%s AS CHAR(32) CHARACTER SET ascii) AS sluice_upload, "
+        "CAST(%s AS DATETIME(6)) AS sluice_modified, %s AS sluice_key, "
+        "CAST(%s AS CHAR(1024) CHARACTER SET ascii) AS sluice_version) AS u"
     )
     lines = f" JOIN {LINES} AS l ON l.sluice_n = s.sluice_n" if has_lines else ""
     return f"{upload} JOIN {STAGING} AS s{lines}"
