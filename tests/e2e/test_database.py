@@ -111,7 +111,7 @@ def test_a_bad_row_is_refused_with_its_number_and_the_others_are_loaded(deployme
 
 
 def test_what_no_event_tells_of_is_loaded_by_the_sweep(deployment):
-    """Which runs every hour: so nothing that has landed stays unloaded for longer."""
+    """Which runs so often that nothing stays unloaded for an hour (tests/templates/test_functions.py)."""
     s3, bucket = deployment.cloud.client("s3"), deployment.outputs()["UploadsBucket"]
     configuration = s3.get_bucket_notification_configuration(Bucket=bucket)
     del configuration["ResponseMetadata"]

@@ -233,12 +233,19 @@ def test_the_queue_feeds_the_alias() -> None:
     assert "ReservedConcurrentExecutions" not in function("Process")
 
 
-def test_the_sweep_starts_every_hour_and_itself() -> None:
+def test_what_has_landed_is_looked_for_within_the_hour() -> None:
+    """However its age and the schedule's window fall together."""
+    schedule = deployment()["sweep"].properties("Schedule")
+    [rate] = re.findall(r"rate\((\d+) minutes\)", schedule["ScheduleExpression"])
+    [age] = re.findall(r"(?m)^_MIN_AGE = (\d+)$", source("Sweep"))
+    assert int(rate) + schedule["FlexibleTimeWindow"]["MaximumWindowInMinutes"] + int(age) / 60 < 60
+
+
+def test_the_sweep_starts_itself() -> None:
     stacks = deployment()
     alias, schedule = stacks["lambda"].ref("SweepAlias"), stacks["sweep"].properties("Schedule")
     assert stacks["lambda"].properties("SweepAlias")["Name"] == "live"
     assert '_ALIAS = "live"' in source("Sweep")
-    assert schedule["ScheduleExpression"] == "rate(1 hour)"
     assert (schedule["Target"]["Arn"], schedule["Target"]["Input"]) == (alias, "{}")
     assert schedule["Target"]["RoleArn"] == stacks["sweep"].arn("ScheduleRole")
     assert stacks["sweep"].properties("SweepRoleContinue")["Roles"] == [stacks["iam"].ref("SweepRole")]
