@@ -267,6 +267,9 @@ DATABASES = [
         "secretsmanager:GetRandomPassword",
         "*",
     ),
+    may("route53:AssociateVPCWithHostedZone", "arn:aws:route53:::hostedzone/Z1D633PJN98FT9"),
+    may_not("route53:ChangeResourceRecordSets route53:DeleteHostedZone", "arn:aws:route53:::hostedzone/Z1D633PJN98FT9"),
+    may_not("route53:AssociateVPCWithHostedZone", "arn:aws:route53:::healthcheck/Z1D633PJN98FT9"),
     may(
         "iam:CreateServiceLinkedRole",
         role("aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS"),
@@ -352,7 +355,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may("secretsmanager:GetSecretValue", MASTER_SECRET),
         may_not("secretsmanager:GetSecretValue secretsmanager:PutSecretValue", OTHER_SECRET),
         may_not("secretsmanager:PutSecretValue secretsmanager:UpdateSecretVersionStage", MASTER_SECRET),
-        may("secretsmanager:GetRandomPassword", "*"),
+        may_not("secretsmanager:GetRandomPassword", "*"),
         may("kms:Decrypt kms:GenerateDataKey", DATABASE.arn("Key"), VIA_SECRETS),
         may_not("kms:Decrypt kms:GenerateDataKey", OTHER_KEY, VIA_SECRETS),
         may_not("kms:Decrypt kms:GenerateDataKey", DATABASE.arn("Key")),

@@ -120,7 +120,3 @@ def test_the_migration_may_answer_cloudformation() -> None:
     assert admits(policy, SOMEBODY, "s3:GetObject", f"{RESPONSES}/x", OURS) == "ImplicitDeny"
 
 
-def test_the_secrets_endpoint_makes_passwords() -> None:
-    policy = NETWORK.properties("SecretsManager")["PolicyDocument"]
-    assert admits(policy, SOMEBODY, "secretsmanager:GetRandomPassword", "*", OURS) == "Allow"
-    assert admits(policy, SOMEBODY, "secretsmanager:GetRandomPassword", "*", THEIRS) == "ImplicitDeny"

@@ -129,7 +129,6 @@ EVERY_RESOURCE = {
     "ProcessRole.DescribeTheVpc": "likewise; and code that runs in the function cannot use them",
     "MigrateRole.DescribeTheVpc": "likewise",
     "RotateRole.DescribeTheVpc": "likewise",
-    "RotateRole.MakePasswords": "this action knows no resources",
 }
 
 
