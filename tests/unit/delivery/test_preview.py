@@ -1,6 +1,7 @@
 """What a pull request is told it would change, by an account that refuses what the planner may not do."""
 
 import hashlib
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -134,9 +135,10 @@ def test_a_changed_template_is_stored_where_nothing_is_deployed_from() -> None:
 def test_only_the_artifact_and_the_settings_are_new() -> None:
     request, _ = planned(CloudFormation(), S3())
     parameters = {one["ParameterKey"]: one["ParameterValue"] for one in request["Parameters"]}
+    settings = json.loads((ROOT / "environments" / "staging.json").read_text())["Parameters"]
+    assert settings["LogLevel"] == "INFO"
     assert parameters == {
-        "ArtifactBucket": BUCKET, "ArtifactDigest": DIGEST, "CommitId": COMMIT, "AlertEmail": MAIL,
-        "Environment": "staging", "LogLevel": "INFO",
+        "ArtifactBucket": BUCKET, "ArtifactDigest": DIGEST, "CommitId": COMMIT, "AlertEmail": MAIL, **settings,
     }  # fmt: skip
     assert {"Key": "Environment", "Value": "staging"} in request["Tags"]
 
