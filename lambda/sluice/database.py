@@ -6,6 +6,7 @@ This module loads the driver, so it is imported where a deployment has a databas
 import functools
 import json
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from sluice.errors import TransientError
 _AUTHORITIES = Path(__file__).with_name("rds-ca.pem")
 # Seconds. A database that has paused answers after 15 or more: by then the upload is back in its queue.
 _CONNECT = 10
+# For somebody who has the time to wait for a database to come up, and between two looks at it.
+_PATIENCE, _PAUSE = 240, 5
 # To a ping: a connection whose server is gone may give no answer at all.
 _PING = 3
 # For 64 KB of rows to be taken: a session that was ended may leave its connection open, and read nothing more.
@@ -157,6 +160,18 @@ class Database:
             self._account = read_secret(self._secrets, self._secret_id)
             self._connection = Connection(self._account)
         return self._connection
+
+
+def patiently(call: Callable[[], Any]) -> Any:
+    """What `call` gives, once the database can be reached: one that is new or has paused comes up in some minutes."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return call()
+        except DatabaseError as error:
+            if not error.is_lost or time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE)
 
 
 def read_secret(secrets: Any, secret_id: str, **version: str) -> dict:

@@ -148,6 +148,30 @@ def test_a_database_that_is_not_there_is_transient(schema, dataset):
     assert raised.value.is_lost
 
 
+def hang_up(connection: socket.socket) -> None:
+    """As the way to a database that has paused, which takes a connection and lets it go."""
+    connection.close()
+
+
+def test_a_database_that_wakes_up_is_not_there_yet(schema):
+    with listening("127.0.0.1", hang_up) as port, pytest.raises(DatabaseError) as raised:
+        Connection({**schema.account, "port": port})
+
+    assert raised.value.is_lost
+
+
+def test_who_has_the_time_waits_for_it(schema, dataset, monkeypatch):
+    monkeypatch.setattr(database, "_PAUSE", 0)
+    with listening("127.0.0.1", hang_up) as port:
+        asleep = {**schema.account, "port": port}
+        accounts = iter([asleep, asleep, schema.account])
+        database.patiently(lambda: Connection(next(accounts))).close()
+
+    accounts = iter([{**schema.account, "password": "another"}])
+    with pytest.raises(DatabaseError, match="1045"):
+        database.patiently(lambda: Connection(next(accounts)))
+
+
 def test_an_authority_that_is_not_trusted_is_refused(schema, dataset, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
     database._trust.cache_clear()

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from sluice import database
 from sluice.database import Connection, DatabaseError
 from sluice.load.migration import MigrationError
 from support.loading import load, loaded_dataset
@@ -248,9 +249,7 @@ def test_a_release_that_is_refused_says_why(schema, release):
 
 
 def test_whatever_fails_is_answered_and_tells_no_secret(schema, release, monkeypatch, capsys):
-    from sluice.handlers import migrate
-
-    monkeypatch.setattr(migrate, "_PATIENCE", 0)
+    monkeypatch.setattr(database, "_PATIENCE", 0)
     schema.master["password"] = "private"
     schema.secrets.put_secret_value("master", json.dumps(schema.master), "v2", ["AWSCURRENT"])
     schema.secrets._versions["master"].pop("first")

@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.clients import make_client
-from sluice.database import DatabaseError, read_secret
+from sluice.database import patiently, read_secret
 from sluice.datasets import Catalogue
 from sluice.errors import TransientError
 from sluice.load.migration import MigrationError
@@ -24,8 +24,6 @@ from sluice.schema import migrate
 
 # The same for ever, or CloudFormation would take an update for a replacement and delete what is replaced.
 _RESOURCE = "migration"
-# Seconds: a database that is new or has paused comes up meanwhile.
-_PATIENCE, _PAUSE = 240, 5
 # CloudFormation takes 4,096 bytes in all.
 _REASON_LIMIT = 2000
 _ATTEMPTS = 4
@@ -55,14 +53,7 @@ def _migrate() -> list[str]:
     account = read_secret(secrets, os.environ["DATABASE_SECRET"])
     master = read_secret(secrets, os.environ["MASTER_SECRET"])
     datasets = list(Catalogue(Path(__file__).parents[2] / "datasets", NEEDS))
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            return migrate(master, account, datasets)
-        except DatabaseError as error:
-            if not error.is_lost or time.monotonic() > deadline:
-                raise
-        time.sleep(_PAUSE)
+    return patiently(lambda: migrate(master, account, datasets))
 
 
 def _respond(event: dict, status: str, reason: str) -> None:

@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.clients import make_client
+from sluice.database import patiently
 from sluice.rotation import Rotation
 
 logger = Logger(log_uncaught_exceptions=True)
@@ -19,5 +20,6 @@ secrets = make_client("secretsmanager")
 def handler(event: dict, context: LambdaContext) -> None:
     """One step of a rotation; where it fails, Secrets Manager calls again."""
     step = event["Step"]
-    Rotation(secrets, event["SecretId"], os.environ["MASTER_SECRET"], event["ClientRequestToken"]).step(step)
+    rotation = Rotation(secrets, event["SecretId"], os.environ["MASTER_SECRET"], event["ClientRequestToken"])
+    patiently(lambda: rotation.step(step))
     logger.info("step done", step=step, secret=event["SecretId"])
