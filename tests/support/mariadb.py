@@ -50,17 +50,17 @@ class Schema:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[mariadb.Server]:
-    """A running server, which the functions' code trusts; skips the test where it is not installed."""
+    """A running server; skips the test where it is not installed."""
     if reason := mariadb.missing():
         pytest.skip(reason)
-    with mariadb.start() as started, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(started.authority))
+    with mariadb.start() as started:
         yield started
 
 
 @pytest.fixture
-def schema(server: mariadb.Server) -> Schema:
-    """A schema that no migration has made yet."""
+def schema(server: mariadb.Server, monkeypatch: pytest.MonkeyPatch) -> Schema:
+    """A schema that no migration has made yet, on a server that the functions' code trusts for the time of the test."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
     name = f"test_{os.getpid()}_{next(_numbers)}"
     where = {"host": server.host, "port": server.port, "dbname": name}
     account = where | {"username": name, "password": "first%s'password"}
