@@ -28,9 +28,10 @@ from cryptography.x509.oid import NameOID
 
 # Debian keeps servers where only root looks.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
-_PROGRAMS = ("mariadbd", "mariadb-install-db")
-# The server alone: the package mariadb-server also sets one up for the whole machine.
-_PACKAGE = "mariadb-server-core"
+_PROGRAMS = ("mariadbd", "mariadb-install-db", "my_print_defaults")
+# The programs alone: the package mariadb-server also sets a server up for the whole machine. The client's have
+# my_print_defaults, without which no server can be made.
+_PACKAGES = ("mariadb-server-core", "mariadb-client-core")
 _START_SECONDS = 60
 _DAYS = 30
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html, as far as MariaDB knows them;
@@ -156,7 +157,8 @@ def missing() -> str | None:
     """Which program is not there, and the line that installs it; None where all are."""
     for program in _PROGRAMS:
         if not shutil.which(program, path=_PATH):
-            hint = f"sudo apt-get install -y {_PACKAGE}" if shutil.which("apt-get") else "brew install mariadb"
+            debian = f"sudo apt-get install -y {' '.join(_PACKAGES)}"
+            hint = debian if shutil.which("apt-get") else "brew install mariadb"
             return f"{program} is missing, MariaDB's server. Run: {hint}"
     return None
 
@@ -164,9 +166,9 @@ def missing() -> str | None:
 def install() -> None:
     """Installs the server with apt-get where it is missing and that is possible: as root, on Debian and its like."""
     if missing() and os.geteuid() == 0 and shutil.which("apt-get"):
-        print(f"installing {_PACKAGE} with apt-get, for the tests and the demo", file=sys.stderr, flush=True)
+        print(f"installing {' and '.join(_PACKAGES)}, for the tests and the demo", file=sys.stderr, flush=True)
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", _PACKAGE]):
+        for command in (["update"], ["install", "-y", "--no-install-recommends", *_PACKAGES]):
             done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True, check=False)
             if done.returncode:
                 print(done.stdout + done.stderr, file=sys.stderr)
