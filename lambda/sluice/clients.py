@@ -6,7 +6,7 @@ from botocore.config import Config
 
 _session = botocore.session.get_session()
 _CONFIG = Config(
-    # Short, so that a hanging call is retried while the invocation lasts: a function's timeout is 300 s.
+    # Short, so that a hanging call is retried while the invocation lasts: the shortest timeout of a function is 300 s.
     connect_timeout=3,
     read_timeout=20,
     retries={"mode": "standard", "total_max_attempts": 4},

@@ -1,13 +1,11 @@
 """The valid rows as they are."""
 
 from collections.abc import Callable, Iterable
-from itertools import chain
 
 from sluice.contract.check import Block
 from sluice.contract.descriptor import Dataset
-from sluice.errors import PermanentError
+from sluice.processors.valid import some
 from sluice.results import RESULTS
-from sluice.upload import REJECTED
 
 
 def clean(blocks: Iterable[Block], write: Callable[[bytes], object], dataset: Dataset, seed: str) -> None:
@@ -15,8 +13,4 @@ def clean(blocks: Iterable[Block], write: Callable[[bytes], object], dataset: Da
 
     Raises PermanentError (`REJECTED`) where no row is valid. Nothing is drawn from `seed`.
     """
-    blocks = iter(blocks)
-    first = next(blocks, None)
-    if first is None:
-        raise PermanentError(REJECTED, "no row is valid")
-    RESULTS[dataset.result_format].write(chain([first], blocks), write, dataset)
+    RESULTS[dataset.result_format].write(some(blocks), write, dataset)

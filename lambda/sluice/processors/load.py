@@ -7,15 +7,13 @@ doubled within; nothing is an escape. NULL is the bare word. Numbers are exact, 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import chain
 
 from sluice.contract.check import Block
 from sluice.contract.descriptor import Dataset
 from sluice.contract.fields import Field
 from sluice.contract.types import Value
-from sluice.errors import PermanentError
+from sluice.processors.valid import some
 from sluice.results.values import plain, rows
-from sluice.upload import REJECTED
 
 # Types whose text, as the fast path accepts it, MySQL reads as the same value.
 _ALIKE = frozenset({"string", "integer", "number", "date", "time", "year", "yearmonth"})
@@ -29,13 +27,10 @@ def load(blocks: Iterable[Block], write: Callable[[bytes], object], dataset: Dat
 
     Raises PermanentError (`REJECTED`) where no row is valid. Nothing is drawn from `seed`.
     """
-    blocks = iter(blocks)
-    first = next(blocks, None)
-    if first is None:
-        raise PermanentError(REJECTED, "no row is valid")
+    blocks = some(blocks)
     alike, delimited = _is_alike(dataset), dataset.format == "csv"
     writers = [_writer(field) for field in dataset.fields]
-    for block in chain([first], blocks):
+    for block in blocks:
         # As a cell, the word would be text in the file and NULL in the table.
         if alike and block.values is None and b"NULL" not in block.data:
             write(_with_nulls(block.data))
