@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,23 @@ def describe(cloudformation: Any, change_set: str, stack: str | None = None) -> 
         page = cloudformation.describe_change_set(**names, NextToken=token)
         answer["Changes"] += page["Changes"]
     return answer
+
+
+def made(cloudformation: Any, change_set: str, stack: str) -> dict:
+    """The same once CloudFormation has made it, or has refused to."""
+    for _ in moments():
+        described = describe(cloudformation, change_set, stack)
+        if described["Status"] in ("CREATE_COMPLETE", "FAILED"):
+            return described
+
+
+def moments() -> Iterator[None]:
+    """Waits between two looks at AWS: short at first, at most 5 s."""
+    delay = 0.1
+    while True:
+        yield
+        time.sleep(delay)
+        delay = min(delay * 1.5, 5)
 
 
 def is_empty(change_set: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from delivery.changes import Change, describe, failure, is_empty, leaves
+from delivery.changes import Change, failure, is_empty, leaves, made
 
 PRODUCTION = "production"
 
@@ -143,7 +143,7 @@ def make(cloudformation: Any, s3: Any, request: Request, say: Callable[[str], No
     if request.is_kept:
         _forget_earlier(cloudformation, request.stack, stack, say)
     created = _create(cloudformation, request, stack)
-    described = _await(cloudformation, request.stack, created)
+    described = made(cloudformation, created, request.stack)
     if described["Status"] != "CREATE_COMPLETE" and not is_empty(described):
         reason = failure(cloudformation, described)
         cloudformation.delete_change_set(StackName=request.stack, ChangeSetName=created)
@@ -287,14 +287,6 @@ def _create(cloudformation: Any, request: Request, stack: dict | None) -> str:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise PlanError(f"CloudFormation does not accept this: {error.response['Error']['Message']}") from error
-
-
-def _await(cloudformation: Any, stack: str, change_set: str) -> dict:
-    delay = 0.1
-    while (described := describe(cloudformation, change_set, stack))["Status"] not in ("CREATE_COMPLETE", "FAILED"):
-        time.sleep(delay)
-        delay = min(delay * 1.5, 5)
-    return described
 
 
 def _deployed_template(cloudformation: Any, stack: str) -> str:

@@ -8,11 +8,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from delivery import templates
+from delivery.changes import is_empty, made, moments
 
 _CHANGE_SET = "bootstrap"
 _SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
-# What CloudFormation and its predecessors say of a change set that changes nothing.
-_NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 
 
 class StackError(Exception):
@@ -53,7 +52,7 @@ def describe(cloudformation: Any, name: str) -> dict | None:
 
 def settled(cloudformation: Any, name: str, say: Callable[[str], None] = print) -> dict | None:
     """As `describe`, once nothing is in progress."""
-    for _ in _moments():
+    for _ in moments():
         stack = describe(cloudformation, name)
         status = stack["StackStatus"] if stack else ""
         if status == "REVIEW_IN_PROGRESS" or not status.endswith("_IN_PROGRESS"):
@@ -122,17 +121,13 @@ def _create_change_set(
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise StackError(f"CloudFormation does not accept this: {_message(error)}") from error
-    for _ in _moments():
-        state = cloudformation.describe_change_set(StackName=name, ChangeSetName=change_set)
-        if state["Status"] == "CREATE_COMPLETE":
-            return change_set
-        if state["Status"] == "FAILED":
-            break
+    described = made(cloudformation, change_set, name)
+    if described["Status"] == "CREATE_COMPLETE":
+        return change_set
     cloudformation.delete_change_set(StackName=name, ChangeSetName=change_set)
-    reason = state.get("StatusReason", "no reason given")
-    if any(text in reason for text in _NO_CHANGES):
+    if is_empty(described):
         return None
-    raise StackError(f"CloudFormation cannot plan this: {reason}")
+    raise StackError(f"CloudFormation cannot plan this: {described.get('StatusReason', 'no reason given')}")
 
 
 def _execute(cloudformation: Any, name: str, change_set: str, say: Callable[[str], None]) -> None:
@@ -152,7 +147,7 @@ def _execute(cloudformation: Any, name: str, change_set: str, say: Callable[[str
 def _await_end(stack_id: str, events: Iterator[list[dict]], say: Callable[[str], None]) -> tuple[str, list[str]]:
     """Tell of each resource that is done, until the stack itself is: its status and what failed, in order."""
     failures = []
-    for _ in _moments():
+    for _ in moments():
         for event in next(events):
             status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
             if status.endswith("_IN_PROGRESS"):
@@ -181,15 +176,6 @@ def _new_events(cloudformation: Any, stack_id: str) -> Iterator[list[dict]]:
 
     fetch()
     return iter(fetch, None)
-
-
-def _moments() -> Iterator[None]:
-    """Waits between two looks at AWS: short at first, at most 5 s."""
-    delay = 0.1
-    while True:
-        yield
-        time.sleep(delay)
-        delay = min(delay * 1.5, 5)
 
 
 def _message(error: ClientError) -> str:
