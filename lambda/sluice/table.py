@@ -115,16 +115,9 @@ class TableWriter:
         modified = self._position.last_modified.astimezone(UTC).replace(tzinfo=None)
         upload = (number, modified, self._upload.key, self._upload.version_id)
         affected = connection.execute(statements.transfer(dataset), *upload)
-        loaded, errors = Loaded(affected, 0, rows - affected), []
-        if dataset.target.mode == "upsert":
-            among_contested = self._contest(rows, number)
-            loaded = self._count(rows, affected, among_contested, upload)
-        elif affected > rows or (affected < rows and not statements.keys(dataset)):
-            raise TransientError(f"{rows} rows were staged and {affected} inserted")
-        elif affected < rows:
-            among_contested = self._contest(rows, number)
-        if loaded.duplicates:
-            errors = self._list(among_contested, upload)
+        among_contested = (affected < rows or dataset.target.mode == "upsert") and self._contest(rows, number)
+        loaded = self._count(rows, affected, among_contested, upload)
+        errors = self._list(among_contested, upload) if loaded.duplicates else []
         if len(errors) != min(loaded.duplicates, LISTED_DUPLICATES):
             raise TransientError(f"{loaded.duplicates} duplicates were counted but {len(errors)} found")
         counts = (loaded.inserted, loaded.updated, loaded.duplicates)
@@ -151,7 +144,11 @@ class TableWriter:
         return True
 
     def _count(self, rows: int, affected: int, among_contested: bool, upload: tuple) -> Loaded:
-        """What the number of rows affected by an upsert means: 1 for each inserted, 2 for each updated."""
+        """What the number of affected rows means: 1 for each inserted, 2 for each updated."""
+        if self._dataset.target.mode != "upsert":
+            if affected > rows or (affected < rows and not statements.keys(self._dataset)):
+                raise TransientError(f"{rows} rows were staged and {affected} inserted")
+            return Loaded(affected, 0, rows - affected)
         sql = statements.count_duplicates(self._dataset, among_contested)
         [(duplicates, repeated)] = self._connection.fetch(sql, *upload)
         # A row that gave way to one of the same upload was there for a while: that one has updated it.

@@ -155,7 +155,7 @@ UPLOADS = st.lists(st.tuples(st.integers(1, 3), st.lists(st.integers(1, 9), min_
 
 
 @pytest.mark.parametrize("mode", ["insert-ignore", "upsert"])
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(uploads=UPLOADS, worth_keeping=st.sampled_from([1, 3, 100]))
 def test_a_duplicate_is_a_row_whose_key_another_row_has(schema, mode, uploads, worth_keeping):
     """Whether keys are kept to look for them, or there would be too many."""

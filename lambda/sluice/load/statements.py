@@ -81,7 +81,7 @@ def stage(dataset: Dataset) -> tuple[list[str], str]:
 
 def transfer(dataset: Dataset) -> str:
     """Puts the staged rows into their table: by its one key, and of a key in the order of the file, so that no two
-    loads wait for each other; where it has no key or more than one, in the order of the file.
+    loads wait for each other crosswise; where it has no key or more than one, in the order of the file.
 
     Affected are 1 for a row inserted, 2 for one updated, 0 for one left as it was. The values, here and below, are the
     number of the load and of the upload when it was last modified, its key and its version id.

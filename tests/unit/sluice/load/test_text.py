@@ -136,6 +136,7 @@ def test_a_file_of_plain_rows_is_the_text_itself_with_numbers():
 LINES = st.sampled_from([b"1,a@b.org", b"2,c%d@d.org", b'3,"e@f.org"', b"x,g@h.org", b"", b'x,"i\n\nj"'])
 
 
+@settings(deadline=None)
 @given(st.lists(LINES, max_size=40).map(lambda lines: [b"0,z@z.org", *lines]), st.integers(1, 90))
 def test_a_valid_row_has_the_number_of_its_line(lines, size):
     data = b"id,email\n" + b"\n".join(lines) + b"\n"
