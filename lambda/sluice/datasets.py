@@ -37,3 +37,10 @@ class Catalogue:
             names = " and ".join(dataset.name for dataset in found)
             raise PermanentError(IGNORED, f"datasets {names} both match this key: make their key patterns exclusive")
         return found[0]
+
+    def name_of(self, key: str) -> str | None:
+        """The name of that dataset; None where there is none, or no single one."""
+        try:
+            return self.match(key).name
+        except PermanentError:
+            return None

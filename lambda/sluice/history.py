@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from sluice.ledger_reader import NO_DATASET, Entry, LedgerReader, Partition
-from sluice.upload import FINAL_STATES, PROCESSING, Upload
+from sluice.upload import FINAL_STATES, PROCESSING
 
 _DAY = timedelta(days=1)
 # Of a page: at most that many reads of the ledger, or those that a single day takes where there are more datasets.
@@ -61,7 +61,7 @@ class History:
     """
 
     def __init__(
-        self, reader: LedgerReader, datasets: Collection[str], dataset_of: Callable[[Upload], str | None]
+        self, reader: LedgerReader, datasets: Collection[str], dataset_of: Callable[[str], str | None]
     ) -> None:
         self._reader = reader
         self._datasets = datasets
@@ -117,7 +117,7 @@ class History:
             yield from entries
 
     def _named(self, entry: Entry) -> Entry:
-        return entry if entry.finished else replace(entry, dataset=self._dataset_of(entry.upload))
+        return entry if entry.finished else replace(entry, dataset=self._dataset_of(entry.upload.key))
 
     def _is_wanted(self, entry: Entry, wanted: Filter) -> bool:
         return wanted.state in (None, entry.state) and wanted.dataset in (None, entry.dataset or NO_DATASET)

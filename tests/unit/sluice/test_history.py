@@ -41,8 +41,8 @@ def partition_of(entry: Entry) -> Partition:
     return Partition.open(entry.time.date())
 
 
-def dataset_of(upload: Upload) -> str | None:
-    name = upload.key.split("/")[0]
+def dataset_of(key: str) -> str | None:
+    name = key.split("/")[0]
     return name if name in DATASETS else None
 
 
@@ -98,7 +98,7 @@ def test_the_pages_list_every_upload_that_is_meant_once_and_newest_first(found, 
         and wanted.dataset in (None, one.dataset or "none")
     ]
     assert [one.upload for one in listed] == [one.upload for one in sorted(meant, key=Mark.of, reverse=True)]
-    assert all(one.dataset == dataset_of(one.upload) for one in listed)
+    assert all(one.dataset == dataset_of(one.upload.key) for one in listed)
 
 
 def test_one_page_of_what_is_asked_for_takes_one_read_a_partition():
