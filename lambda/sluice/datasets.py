@@ -28,6 +28,10 @@ class Catalogue:
     def __iter__(self) -> Iterator[Dataset]:
         return iter(self._datasets.values())
 
+    def __getitem__(self, name: str) -> Dataset:
+        """The dataset of that name; raises KeyError where there is none."""
+        return self._datasets[name]
+
     def match(self, key: str) -> Dataset:
         """The dataset a key belongs to; raises PermanentError (`IGNORED`) where there is none, or no single one."""
         found = [dataset for dataset in self._datasets.values() if dataset.key.fullmatch(key)]
