@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from urllib.parse import quote_plus
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def discarded(puts: Iterable[Put]) -> bytes:
 
 def message(bucket: str, key: str, *, receives: int = 1, message_id: str = "1") -> dict:
     """An SQS message that tells of that object."""
-    record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": {"key": key, "size": 1}}}
+    item = {"key": quote_plus(key), "size": 1}
+    record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": item}}
     return {
         "messageId": message_id,
         "eventSource": "aws:sqs",
