@@ -150,7 +150,7 @@ def test_where_the_api_is_closed_the_page_asks_for_a_token(page: Page, function:
 
 
 def test_without_readings_the_page_says_so(page: Page, url: str, windows: FakeWindows):
-    windows.clear()
+    windows.items.clear()
     page.goto(url)
 
     expect(page.locator("#all-chart")).to_contain_text("No readings in this time")

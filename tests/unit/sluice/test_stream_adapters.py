@@ -155,8 +155,10 @@ def test_a_batch_ends_once_unless_it_has_failed(ledger):
 def test_a_batch_is_listed_as_uploads_are(aws):
     aws.ledger.record(BATCH, 1, Outcome(SUCCEEDED, "all 9 rows are valid", "temperature", 9))
 
-    [item] = aws.listed("temperature", "2023-11-14")
-    assert item["upload_key"] == f"lake/{BATCH.key}"
+    [listed] = aws.listed("temperature", "2023-11-14")
+    assert listed["upload_key"] == f"lake/{BATCH.key}"
+    # The index has a part of it alone.
+    [item] = aws.items()
     assert (item["version_id"], item["upload_id"], item["attempt"]) == ("stream", BATCH.id, "1")
     assert (item["rows_good"], item["size_bytes"], item["first_seen"]) == ("9", "12", item["finished"])
     assert int(item["expires_at"]) > aws.clock.now and "open_day" not in item
