@@ -1,4 +1,4 @@
-"""A deployment in moto: the buckets, table, topic and queues the function works with."""
+"""A deployment in moto: the buckets, tables, topic and queues the functions work with."""
 
 import functools
 import json
@@ -27,6 +27,18 @@ def _client(service: str):
     return boto3.client(service)
 
 
+def _index(name: str, hash_key: str, range_key: str | None = None, others: list[str] | None = None) -> dict:
+    """An index of the ledger (templates/ledger.yaml)."""
+    schema = [{"AttributeName": hash_key, "KeyType": "HASH"}]
+    if range_key:
+        schema.append({"AttributeName": range_key, "KeyType": "RANGE"})
+    if others:
+        projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": others}
+    else:
+        projection = {"ProjectionType": "KEYS_ONLY"}
+    return {"IndexName": name, "KeySchema": schema, "Projection": projection}
+
+
 class Clock:
     """A clock that tests set forward."""
 
@@ -44,11 +56,11 @@ def invocation(*remaining: float, memory_mb: int = 1024) -> Invocation:
 
 
 class Aws:
-    """The buckets, table, topic and queues of a deployment, with everything tests need to look at."""
+    """The buckets, tables, topic and queues of a deployment, with everything tests need to look at."""
 
     def __init__(self) -> None:
         self.s3, self.dynamodb, self.sns, self.sqs = map(_client, ("s3", "dynamodb", "sns", "sqs"))
-        for bucket in ("uploads", "results"):
+        for bucket in ("uploads", "results", "lake"):
             self.s3.create_bucket(Bucket=bucket)
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         self.dynamodb.create_table(
@@ -62,16 +74,28 @@ class Aws:
                 {"AttributeName": "version_id", "AttributeType": "S"},
                 {"AttributeName": "dataset_day", "AttributeType": "S"},
                 {"AttributeName": "finished", "AttributeType": "N"},
+                {"AttributeName": "open_day", "AttributeType": "S"},
+                {"AttributeName": "first_seen", "AttributeType": "N"},
+                {"AttributeName": "upload_id", "AttributeType": "S"},
             ],
             GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "ended",
-                    "KeySchema": [
-                        {"AttributeName": "dataset_day", "KeyType": "HASH"},
-                        {"AttributeName": "finished", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
+                _index(
+                    "ended", "dataset_day", "finished", ["attempt", "reason", "rows_good", "rows_rejected", "state"]
+                ),
+                _index("open", "open_day", "first_seen", ["attempt", "state", "upload_id", "last_error"]),
+                _index("upload_id", "upload_id"),
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.dynamodb.create_table(
+            TableName="windows",
+            KeySchema=[
+                {"AttributeName": "period", "KeyType": "HASH"},
+                {"AttributeName": "sensor", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "period", "AttributeType": "S"},
+                {"AttributeName": "sensor", "AttributeType": "S"},
             ],
             BillingMode="PAY_PER_REQUEST",
         )
