@@ -85,6 +85,8 @@ class _Column:
                 break
         if self._missing:
             pool += [(self._missing,)] * -(-len(pool) // _MISSING)
+        self._random.shuffle(pool)
+        yield from pool
         while True:
             yield from self._random.choices(pool, k=1000)
 

@@ -286,7 +286,10 @@ def test_values_are_as_a_descriptor_would_have_them():
     assert all(re.fullmatch(r"-1\.[0-9]{3}(,[0-9]{1,2})?", amount.strip('"')) for amount in amounts)
     only = "0.123456789"
     assert set(column(type="number", constraints={"minimum": only, "maximum": only})) == {only}
-    assert len(set(column(constraints={"pattern": "[A-Z]{3}[0-9]{4}"}))) == 20
+
+
+def test_few_rows_have_cells_of_their_own():
+    assert len(set(column(500, constraints={"pattern": "[A-Z]{6}"}))) == 500
 
 
 def test_a_text_has_20_letters_and_digits():
