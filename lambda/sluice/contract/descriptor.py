@@ -90,6 +90,7 @@ class Dataset:
     """
 
     name: str
+    key_template: str
     key: re.Pattern[str]
     dialect: Dialect
     fields: list[Field]
@@ -248,6 +249,7 @@ class _Reader:
                 acceptor = compile_json_acceptor(descriptors, missing)
         return Dataset(
             name=document["name"],
+            key_template=document["sluice:key"],
             key=pattern,
             dialect=dialect,
             fields=fields,

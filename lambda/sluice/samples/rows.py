@@ -62,7 +62,7 @@ class _Column:
         self._rows = rows
         self._random = random
         self._missing = self._missing_cell()
-        self.domain = self._domain()
+        self.domain, self._first = self._domain()
 
     def draw(self, number: int) -> Drawn | None:
         """The cell of a number, None where it does not hold to the contract."""
@@ -83,6 +83,7 @@ class _Column:
             characters += len(str(drawn.cell))
             if characters > _POOL_CHARACTERS:
                 break
+        pool = pool or [(self._first,)]
         if self._missing:
             pool += [(self._missing,)] * -(-len(pool) // _MISSING)
         self._random.shuffle(pool)
@@ -103,16 +104,16 @@ class _Column:
             if drawn:
                 yield drawn
 
-    def _domain(self) -> Domain:
-        """The first domain that has a cell."""
+    def _domain(self) -> tuple[Domain, Drawn]:
+        """The first domain that has a cell, and the cell."""
         descriptor = self._dataset.schema["fields"][self._dataset.positions[self.field.name]]
         is_key = self.field.unique or self.field.name in self._dataset.primary_key
         typed = self._dataset.format != "csv"
         reason = "nothing that holds to its constraints could be made up"
         try:
             for domain in domains(descriptor, self.field, typed=typed, distinct=self._rows if is_key else 0):
-                if next(self._any(domain), None):
-                    return domain
+                if drawn := next(self._any(domain), None):
+                    return domain, drawn
         except UnsupportedError as error:
             reason = str(error)
         raise SampleError("dataset", f"field {self.field.name}: {reason}")
