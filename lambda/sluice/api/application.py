@@ -45,7 +45,9 @@ class Application(APIGatewayHttpResolver):
         return answer | {"headers": _HEADERS | answer["headers"]}
 
     def _not_found(self, _: Exception) -> Response:
-        if methods := self._methods(self.current_event.path):
+        methods = self._methods(self.current_event.path)
+        # With a method that the path has, its last part is none that any route takes.
+        if methods and self.current_event.http_method not in methods:
             allowed = ", ".join(methods)
             return problem_response(Problem(405, f"This path takes {allowed} only.", headers={"Allow": allowed}))
         return problem_response(Problem(404, "There is nothing at this path: /openapi.json lists what there is."))

@@ -19,13 +19,12 @@ from sluice.api import page, temperature, uploads
 from sluice.api.application import Application, respond
 from sluice.api.openapi import Document
 from sluice.api.parameters import Parameters
-from sluice.clients import make_client
+from sluice.clients import make_client, make_signer
 
 logger = Logger(log_uncaught_exceptions=True)
+windows_table, ledger_table = os.environ.get("WINDOWS_TABLE"), os.environ.get("LEDGER_TABLE")
 document = Document(
-    has_temperature="WINDOWS_TABLE" in os.environ,
-    has_uploads="LEDGER_TABLE" in os.environ,
-    authorization=os.environ["AUTHORIZATION"],
+    has_temperature=bool(windows_table), has_uploads=bool(ledger_table), authorization=os.environ["AUTHORIZATION"]
 )
 app = Application(logger, document.methods)
 
@@ -48,10 +47,10 @@ def describe_api() -> Response:
     return respond(document.content)
 
 
-def _add_temperature() -> None:
+def _add_temperature(table: str) -> None:
     from sluice.windows import Windows
 
-    windows = Windows(make_client("dynamodb"), os.environ["WINDOWS_TABLE"])
+    windows = Windows(make_client("dynamodb"), table)
 
     @app.get("/api/v1/temperature")
     def answer_average() -> Response:
@@ -66,7 +65,7 @@ def _add_temperature() -> None:
         return respond(temperature.sensors(Parameters(_query()), windows, _now()))
 
 
-def _add_uploads() -> None:
+def _add_uploads(table: str) -> None:
     # A deployment that has the stream alone would pay for the contracts' engine at every cold start.
     from sluice.datasets import Catalogue
     from sluice.history import History
@@ -76,9 +75,9 @@ def _add_uploads() -> None:
 
     catalogue = Catalogue(Path(__file__).parents[2] / "datasets", NEEDS)
     names = [dataset.name for dataset in catalogue]
-    reader = LedgerReader(make_client("dynamodb"), os.environ["LEDGER_TABLE"])
+    reader = LedgerReader(make_client("dynamodb"), table)
     history = History(reader, names, catalogue.name_of)
-    links = Links(make_client("s3"), os.environ["RESULTS_BUCKET"])
+    links = Links(make_signer(), os.environ["RESULTS_BUCKET"])
 
     @app.get("/api/v1/uploads", compress=True)
     def list_uploads() -> Response:
@@ -87,7 +86,7 @@ def _add_uploads() -> None:
     @app.get("/api/v1/uploads/<upload_id>")
     def describe_upload(upload_id: str) -> Response:
         Parameters(_query()).check()
-        expires = _now() + timedelta(seconds=SECONDS)
+        expires = _now().replace(microsecond=0) + timedelta(seconds=SECONDS)
         return respond(uploads.describe(upload_id, reader, links.to, expires))
 
 
@@ -98,10 +97,10 @@ def _query() -> str:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
+    return datetime.now(UTC)
 
 
-if document.has_temperature:
-    _add_temperature()
-if document.has_uploads:
-    _add_uploads()
+if windows_table:
+    _add_temperature(windows_table)
+if ledger_table:
+    _add_uploads(ledger_table)

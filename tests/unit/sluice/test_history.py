@@ -1,6 +1,5 @@
 """Uploads newest first: every one that is meant, once, in order, whatever the pages and however few the reads."""
 
-import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,36 +8,14 @@ from hypothesis import strategies as st
 
 from sluice import history
 from sluice.history import Filter, History, Mark
-from sluice.ledger_reader import Entry, Partition
+from sluice.ledger_reader import Entry
 from sluice.upload import Upload
+from support.uploads import FakeReader
 
 DATASETS = ["people", "prices"]
 FEW = 30
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 STATES = ["SUCCEEDED", "FAILED", "IGNORED", "PROCESSING"]
-
-
-class FakeReader:
-    """The ledger's indexes in memory. What has the same time comes in no order; reads are counted."""
-
-    def __init__(self, entries: list[Entry]) -> None:
-        self.entries = entries
-        self.reads = 0
-
-    def page(self, partition: Partition, until: datetime, size: int, start: int | None = None) -> tuple:
-        self.reads += 1
-        found = [one for one in self.entries if partition_of(one) == partition and one.time <= until]
-        found.sort(key=lambda one: one.time, reverse=True)
-        start = start or 0
-        # The index does not know the dataset of what has not ended.
-        page = [one if one.finished else dataclasses.replace(one, dataset=None) for one in found[start : start + size]]
-        return page, (start + size if start + size < len(found) else None)
-
-
-def partition_of(entry: Entry) -> Partition:
-    if entry.finished:
-        return Partition.ended(entry.dataset or "none", entry.time.date())
-    return Partition.open(entry.time.date())
 
 
 def dataset_of(key: str) -> str | None:
