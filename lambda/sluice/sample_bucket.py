@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore import exceptions
 
 from sluice.errors import TransientError
 from sluice.samples.files import Sample
@@ -44,9 +44,9 @@ class SampleBucket:
                 IfNoneMatch="*",
                 **self._encryption,
             )
-        except HTTPClientError as error:
+        except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
             raise TransientError("S3 does not answer") from error
-        except ClientError as error:
+        except exceptions.ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             # 409: another write with a condition is under way. https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
             if status in (409, 412):

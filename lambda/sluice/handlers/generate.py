@@ -54,6 +54,7 @@ def create_sample() -> Response:
         "version_id": version,
         "rows": sample.rows,
         "bytes": len(sample.data),
+        "seed": wanted.seed,
     }
     return respond(document, 201, {"Location": f"s3://{bucket.name}/{key}"})
 
