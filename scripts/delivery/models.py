@@ -17,7 +17,7 @@ AWS_OPERATIONS = {
         "DescribeStackResources",
         "DetectStackDrift",
     },
-    "dynamodb": {"BatchGetItem", "PutItem", "Query", "UpdateItem"},
+    "dynamodb": {"BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem"},
     "kinesis": {"PutRecords"},
     "lambda": {"Invoke"},
     "s3": {

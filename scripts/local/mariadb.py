@@ -5,18 +5,15 @@
 
 It listens on 127.0.0.1, on a free port, speaks TLS only, and keeps everything in one temporary folder. Its settings are
 those of our parameter group (templates/database.yaml), and the rights of `user` those that RDS gives to a master user.
-`python -m local.mariadb` installs it where it can.
 """
 
 import datetime
 import getpass
 import ipaddress
-import os
 import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,12 +23,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-# Debian keeps servers where only root looks.
-_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
-_PROGRAMS = ("mariadbd", "mariadb-install-db", "my_print_defaults")
-# The programs alone: the package mariadb-server also sets a server up for the whole machine. The client's have
-# my_print_defaults, without which no server can be made.
-_PACKAGES = ("mariadb-server-core", "mariadb-client-core")
+from local.programs import MARIADB, path_of
+
+missing, install = MARIADB.missing, MARIADB.install
 _START_SECONDS = 60
 _DAYS = 30
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html, as far as MariaDB knows them;
@@ -85,7 +79,7 @@ class Server:
 
     def _create(self) -> None:
         _write_certificates(self._folder, self.host)
-        command = [_program("mariadb-install-db"), "--no-defaults", "--auth-root-authentication-method=normal"]
+        command = [path_of("mariadb-install-db"), "--no-defaults", "--auth-root-authentication-method=normal"]
         command += [f"--datadir={self._folder / 'data'}", f"--user={getpass.getuser()}", "--skip-test-db"]
         # A server removes what it takes for its own leftovers there, be they those of another one that is starting.
         created = subprocess.run(command + [f"--tmpdir={self._folder}"], capture_output=True, text=True, check=False)
@@ -99,7 +93,7 @@ class Server:
 
     def _run(self) -> None:
         folder = self._folder
-        command = [_program("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}"]
+        command = [path_of("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}"]
         # The socket beside the data: relative, because its path may have no more than 107 characters.
         command += [f"--datadir={folder / 'data'}", "--socket=socket", f"--pid-file={folder / 'pid'}"]
         command += [f"--bind-address={self.host}", f"--port={self.port}", f"--init-file={folder / 'users.sql'}"]
@@ -153,31 +147,6 @@ def start() -> Server:
     return server
 
 
-def missing() -> str | None:
-    """Which program is not there, and the line that installs it; None where all are."""
-    for program in _PROGRAMS:
-        if not shutil.which(program, path=_PATH):
-            debian = f"sudo apt-get install -y {' '.join(_PACKAGES)}"
-            hint = debian if shutil.which("apt-get") else "brew install mariadb"
-            return f"{program} is missing, MariaDB's server. Run: {hint}"
-    return None
-
-
-def install() -> None:
-    """Installs the server with apt-get where it is missing and that is possible: as root, on Debian and its like."""
-    if missing() and os.geteuid() == 0 and shutil.which("apt-get"):
-        print(f"installing {' and '.join(_PACKAGES)}, for the tests and the demo", file=sys.stderr, flush=True)
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", *_PACKAGES]):
-            done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True, check=False)
-            if done.returncode:
-                print(done.stdout + done.stderr, file=sys.stderr)
-
-
-def _program(name: str) -> str:
-    return shutil.which(name, path=_PATH) or name
-
-
 def _write_certificates(folder: Path, host: str) -> None:
     """An authority made for this server alone, whose key is thrown away, and the server's certificate by it."""
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -203,6 +172,3 @@ def _certificate(issuer: x509.Name, subject: x509.Name, key: ec.EllipticCurvePri
 def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
-
-if __name__ == "__main__":
-    install()

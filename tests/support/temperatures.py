@@ -15,6 +15,14 @@ class FakeWindows:
     def __init__(self, readings: Iterable[Reading] = ()) -> None:
         self.read = 0
         self._windows: dict[Window, Statistics] = {}
+        self.add(*readings)
+
+    def clear(self) -> None:
+        """Forgets all readings."""
+        self._windows.clear()
+
+    def add(self, *readings: Reading) -> None:
+        """Takes in more readings."""
         for sensor, time, degrees in readings:
             for name in (sensor, ALL_SENSORS):
                 for resolution in Resolution:

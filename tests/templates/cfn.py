@@ -23,6 +23,8 @@ COMMIT, DIGEST = "0" * 40, "ab" * 32
 RANDOM = "1A2B3C4D5E6F"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 DATABASE_KEY_ID = KEY_ID[::-1]
+# What the plan of a deployment with a database looks up.
+PREFIX_LISTS = {"S3PrefixListId": "pl-0000000000000000a", "DynamoDbPrefixListId": "pl-0000000000000000b"}
 _EC2_PREFIXES = {
     "AWS::EC2::RouteTable": "rtb",
     "AWS::EC2::SecurityGroup": "sg",
@@ -79,8 +81,8 @@ def deployment(
     """The target's stack, the pipeline's, the root stack and its nested stacks, by template.
 
     The pipeline is told that the target's roles are of `target_account`; `settings` are more parameters of the root
-    template. Fails where a value that is passed on does not
-    match the pattern of the parameter that takes it.
+    template, with a database also PREFIX_LISTS. Fails where a value that is passed on does not match the pattern of the
+    parameter that takes it, and where a rule of a template does not hold.
     """
     stacks: dict[str, Stack] = {}
     source = {"Repository": "example/sluice", "Branch": "main", "ConnectionArn": connection_arn}
@@ -92,7 +94,8 @@ def deployment(
     given = source | shared | roles | {"TestedBucket": tested_bucket}
     pipeline = _resolve(name, "pipeline", given, stacks)
     release = {"ArtifactBucket": pipeline.ref("Artifacts"), "ArtifactDigest": DIGEST, "CommitId": COMMIT}
-    _resolve(f"sluice-{environment}", "root", shared | settings | release, stacks)
+    looked_up = PREFIX_LISTS if settings.get("EnableDatabase") == "true" else {}
+    _resolve(f"sluice-{environment}", "root", shared | looked_up | settings | release, stacks)
     return stacks
 
 
@@ -127,6 +130,7 @@ def _resolve(stack_name: str, template_name: str, given: dict[str, str], stacks:
     template = load(template_name)
     parameters = engine._resolve_parameters(template, [{"Key": key, "Value": given[key]} for key in given])
     conditions = engine._evaluate_conditions(template, parameters)
+    engine._evaluate_rules(template, parameters, conditions)
     known: dict[str, dict] = {}
 
     def resolve(value: Any) -> Any:

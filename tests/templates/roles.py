@@ -150,6 +150,10 @@ CHANGING_ROLES = (
     "iam:UpdateRoleDescription"
 )
 # Of the target's roles that make change sets.
+FINDING_PREFIX_LISTS = [
+    may("ec2:DescribeManagedPrefixLists", "*"),
+    may_not("ec2:GetManagedPrefixListEntries ec2:CreateManagedPrefixList ec2:DescribeVpcs", "*"),
+]
 PLANNING = [
     may("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml"),
     may_not("s3:GetObject", f"{ARTIFACTS}/templates/{'ab' * 32}.yaml", {"aws:ResourceAccount": "999999999999"}),
@@ -755,6 +759,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
     ],
     ("target", "PlanRole"): [
         *PLANNING,
+        *FINDING_PREFIX_LISTS,
         may_not(
             "cloudformation:ExecuteChangeSet cloudformation:UpdateStack cloudformation:SetStackPolicy "
             "cloudformation:UpdateTerminationProtection",
@@ -1041,5 +1046,6 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("sts:AssumeRole iam:PutRolePolicy", TARGET.arn("CloudFormationRole")),
         may_not("iam:PutRolePolicy iam:UpdateAssumeRolePolicy", STACKS["github-oidc"].arn("Planner")),
         may_not("lambda:UpdateFunctionCode lambda:InvokeFunction", FUNCTION),
+        *FINDING_PREFIX_LISTS,
     ],
 }

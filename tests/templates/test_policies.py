@@ -126,6 +126,8 @@ EVERY_RESOURCE = {
     "CloudFormationRole.DescribeNetworks": "these actions know no resources",
     "CloudFormationRole.DescribeDatabases": "likewise",
     "DriftRole.ReadNetworks": "likewise",
+    "PlanRole.FindPrefixLists": "this action knows no resources",
+    "Planner.FindPrefixLists": "likewise",
     "ProcessRole.DescribeTheVpc": "likewise; and code that runs in the function cannot use them",
     "MigrateRole.DescribeTheVpc": "likewise",
     "RotateRole.DescribeTheVpc": "likewise",

@@ -8,7 +8,10 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from templates.cfn import DATABASE_KEY_ID, FILES, KEY_ID, ROOT, deployment, github, load, resources, teardown
 
-SECTIONS = ["AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Conditions", "Resources", "Outputs"]
+SECTIONS = [
+    *("AWSTemplateFormatVersion", "Description", "Metadata"),
+    *("Parameters", "Rules", "Conditions", "Resources", "Outputs"),
+]
 ENVIRONMENTS = ["staging", "production"]
 
 each_template = pytest.mark.parametrize("name", FILES)
@@ -149,8 +152,11 @@ def test_without_a_database_there_is_nothing_of_it() -> None:
 
 
 def test_the_wiring_resolves_with_a_vpc_that_is_there_already() -> None:
-    stacks = deployment(EnableDatabase="true", VpcId="vpc-0a", SubnetIds="subnet-0a,subnet-0b,subnet-0c")
-    assert set(stacks["network"].resources) == {"FunctionGroup", "FunctionGroupToDatabase", "DatabaseGroup"}
+    given = {"VpcId": "vpc-0a", "SubnetIds": "subnet-0a,subnet-0b,subnet-0c", "EndpointGroupId": "sg-0a"}
+    stacks = deployment(EnableDatabase="true", **given)
+    assert set(stacks["network"].resources) == {
+        *("FunctionGroup", "FunctionGroupToEndpoints", "FunctionGroupToDatabase", "DatabaseGroup")
+    }
     for name, logical in (("database", "Subnets"), ("lambda", "Process")):
         properties = stacks[name].properties(logical)
         assert properties.get("VpcConfig", properties)["SubnetIds"] == ["subnet-0a", "subnet-0b", "subnet-0c"]
