@@ -55,7 +55,7 @@ def limit(dataset: Dataset) -> int:
     """Bytes that an upload of a dataset may have: what can be processed in time, and sent in one request."""
     is_parquet = dataset.format == "parquet"
     in_time = size_limit(is_fast=dataset.is_fast, is_compressed=is_parquet)
-    return min(in_time, _POST_LIMIT, parquet.SIZE_LIMIT if is_parquet else _POST_LIMIT)
+    return min(in_time, parquet.SIZE_LIMIT if is_parquet else _POST_LIMIT)
 
 
 def _refusal(key: str) -> str | None:

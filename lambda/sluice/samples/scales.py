@@ -39,6 +39,7 @@ class Scale:
     def between(self, bounds: Mapping[str, Value], distinct: int) -> tuple[int, Callable[[int], Value]]:
         """How many values there are to draw from within the bounds, and the value of each number.
 
+        Exclusive bounds themselves are among them, for the check of the field to refuse.
         `bounds` are constraints of Table Schema by their names, `distinct` is how many different values are needed.
         """
         places = {name: self.place(value) for name, value in bounds.items()}
@@ -52,8 +53,6 @@ class Scale:
         for step in self.steps:
             start = math.ceil(Fraction(lower) / step)
             end = math.floor(Fraction(upper) / step)
-            start += start * step == places.get("exclusiveMinimum")
-            end -= end * step == places.get("exclusiveMaximum")
             if end - start + 1 >= max(_LEAST, 2 * distinct):
                 break
         return max(end - start + 1, 0), lambda number: self.value((start + number) * step)

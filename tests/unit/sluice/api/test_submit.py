@@ -59,6 +59,7 @@ def test_a_form_is_for_one_key_a_size_and_fifteen_minutes(ask):
     assert form["key"] == form["fields"]["key"] == "prices/LSE/TSCO.csv"
     assert {"key": "prices/LSE/TSCO.csv"} in said["conditions"] and {"bucket": "uploads"} in said["conditions"]
     assert ["content-length-range", 1, limit(dataset("prices"))] in said["conditions"]
+    assert form["fields"]["x-amz-algorithm"] == "AWS4-HMAC-SHA256"
     assert not any("starts-with" in condition for condition in said["conditions"])
     ends = [datetime.fromisoformat(text) for text in (form["expires"], said["expiration"])]
     for end in ends:

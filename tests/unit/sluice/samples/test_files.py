@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sluice.samples import files
 from sluice.samples.domains import SampleError
 from sluice.samples.files import make_sample, make_text
+from sluice.samples.rows import Drawn
 from support.datasets import checked, dataset, described, loading
 from support.reference import theirs
 
@@ -246,6 +247,26 @@ def test_more_rows_than_a_key_has_values_are_refused(schema):
         sample({"schema": {"fields": pair, **schema}}, most + 1)
 
     assert refused.value.parameter == "rows"
+
+
+def test_values_that_a_pattern_has_twice_are_one_value():
+    fields = [{"name": "f", "constraints": {"pattern": "aa|a{2}|b", "unique": True, "required": True}}]
+
+    assert sorted(sample({"schema": {"fields": fields}}, 2)) == ["aa", "b", "f"]
+    with pytest.raises(SampleError, match="no more than 2 different values of f"):
+        sample({"schema": {"fields": fields}}, 3)
+
+
+@pytest.mark.parametrize("name", ["people", "smoke"])
+def test_what_was_made_is_checked_before_it_is_given_out(name, monkeypatch):
+    """Whatever went wrong: here, rows that do not hold to their contract, or repeat a key."""
+    rows = {"people": [["1", "a@b.de"], ["1", "c@d.de"]], "smoke": [["x", "y"], ["1", "z"]]}[name]
+    monkeypatch.setattr(files, "draw_rows", lambda *_: ([Drawn(cell, cell) for cell in row] for row in rows))
+
+    with pytest.raises(SampleError, match="what was made breaks the contract") as refused:
+        make_sample(dataset(name), 2, 1, lambda: True)
+
+    assert ("primary key" if name == "people" else "field number is not an integer") in str(refused.value)
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl", "json", "parquet"])
