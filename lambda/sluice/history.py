@@ -12,8 +12,9 @@ from sluice.upload import FINAL_STATES, PROCESSING
 _DAY = timedelta(days=1)
 # Of a page: at most that many reads of the ledger, or those that a single day takes where there are more datasets.
 READS = 64
-# Uploads in one read where only some of them are shown, some 60 KB.
-_SIFTED = 200
+# Uploads in one read: of 25, some 8 KB, one costs no more than one of a single upload; more where only some of them are
+# shown.
+_LEAST, _SIFTED = 25, 200
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class History:
         found: list[Entry] = []
         reads = _Reads(max(READS, 2 * len(self._datasets) + 4))
         try:
-            for day in _days(wanted.since, mark):
+            for day in _days(wanted.since, mark.time):
                 # All of the days after this one has been looked at.
                 mark = min(mark, Mark(_midnight(day + _DAY)))
                 listings = [self._listing(one, mark, limit, wanted, reads) for one in self._partitions(wanted, day)]
@@ -101,7 +102,7 @@ class History:
     ) -> Iterator[Entry]:
         """The uploads of a partition that are older than a mark, newest first."""
         is_sifted = wanted.state not in (None, PROCESSING) or (wanted.dataset and partition.index == "open")
-        entries = self._read(partition, before.time, _SIFTED if is_sifted else limit + 1, reads)
+        entries = self._read(partition, before.time, _SIFTED if is_sifted else max(_LEAST, limit + 1), reads)
         # DynamoDB does not say in which order it lists what has the same time.
         for _, same in itertools.groupby(entries, lambda entry: entry.time):
             for entry in sorted(same, key=Mark.of, reverse=True):
@@ -140,10 +141,9 @@ class _ReadsUsedUpError(Exception):
     """A page has used up its reads."""
 
 
-def _days(since: datetime, before: Mark) -> Iterator[date]:
-    """The days (UTC) of what is older than a mark, back to that of `since`."""
-    newest = before.time if before.upload_id else before.time - timedelta.resolution
-    day = newest.astimezone(UTC).date()
+def _days(since: datetime, until: datetime) -> Iterator[date]:
+    """The days (UTC) from that of `until` back to that of `since`."""
+    day = until.astimezone(UTC).date()
     while day >= since.astimezone(UTC).date():
         yield day
         day -= _DAY

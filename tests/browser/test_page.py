@@ -1,6 +1,7 @@
 """The page in a real browser, served by the function itself: numbers, charts, and the way in."""
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,12 @@ def minutes(sensor: str, *degrees: str) -> list[tuple]:
 
 def row(page: Page) -> list[str]:
     return [page.locator(f"#{name}").inner_text() for name in ("average", "min", "max", "count")]
+
+
+def brightness(page: Page) -> float:
+    """Of the page's background, from 0 to 255."""
+    color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, re.findall("[0-9]+", color)[:3])) / 3
 
 
 @pytest.fixture
@@ -92,10 +99,10 @@ def test_the_page_is_readable_on_a_phone_and_in_the_dark(page: Page, url: str):
     page.emulate_media(color_scheme="light")
     page.goto(url)
     expect(page.locator("article svg .line").first).to_be_attached()
-    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    light = brightness(page)
     page.emulate_media(color_scheme="dark")
 
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    assert light > 200 and brightness(page) < 50
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.evaluate("document.querySelector('#all-chart svg').getBoundingClientRect().right") <= 360
 
@@ -143,7 +150,7 @@ def test_where_the_api_is_closed_the_page_asks_for_a_token(page: Page, function:
 
 
 def test_without_readings_the_page_says_so(page: Page, url: str, windows: FakeWindows):
-    windows.clear()
+    windows.items.clear()
     page.goto(url)
 
     expect(page.locator("#all-chart")).to_contain_text("No readings in this time")

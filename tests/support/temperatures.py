@@ -5,21 +5,18 @@ from datetime import datetime
 from decimal import Decimal
 
 from sluice.stream.windows import ALL_SENSORS, Resolution, Statistics, Window
+from support.memory import MemoryWindows
 
 Reading = tuple[str, datetime, str | Decimal]
 
 
-class FakeWindows:
+class FakeWindows(MemoryWindows):
     """The windows of readings (sensor, time, degrees); `read` counts those that were asked for."""
 
     def __init__(self, readings: Iterable[Reading] = ()) -> None:
+        super().__init__()
         self.read = 0
-        self._windows: dict[Window, Statistics] = {}
         self.add(*readings)
-
-    def clear(self) -> None:
-        """Forgets all readings."""
-        self._windows.clear()
 
     def add(self, *readings: Reading) -> None:
         """Takes in more readings."""
@@ -27,16 +24,10 @@ class FakeWindows:
             for name in (sensor, ALL_SENSORS):
                 for resolution in Resolution:
                     window = Window.of(name, resolution, time)
-                    known = [self._windows[window]] if window in self._windows else []
-                    self._windows[window] = Statistics.combine([*known, Statistics.of([Decimal(degrees)])])
+                    known = super().statistics([window]).values()
+                    self.roll_up(window, Statistics.combine([*known, Statistics.of([Decimal(degrees)])]))
 
-    def statistics(self, windows: Iterable[Window]) -> dict[Window, Statistics]:
-        """As Windows.statistics."""
+    def statistics(self, windows: Iterable[Window], *, consistent: bool = False) -> dict[Window, Statistics]:
         asked = list(windows)
         self.read += len(asked)
-        return {window: self._windows[window] for window in asked if window in self._windows}
-
-    def sensors(self, resolution: Resolution, start: datetime) -> list[str]:
-        """As Windows.sensors."""
-        found = {one.sensor for one in self._windows if (one.resolution, one.start) == (resolution, start)}
-        return sorted(found - {ALL_SENSORS})
+        return super().statistics(asked, consistent=consistent)

@@ -9,10 +9,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.api import temperature
 from sluice.api.parameters import Parameters
 from sluice.api.problems import Problem
 from sluice.api.temperature import MOST_WINDOWS, SENSOR, Question
 from sluice.stream.windows import ALL_SENSORS, Resolution
+from sluice.windows import Windows
 from support.deployment import DATASETS
 from support.http import NOW
 from support.temperatures import FakeWindows
@@ -83,6 +85,18 @@ def test_the_sensors_of_a_day_are_listed(ask):
     assert ask(f"{PATH}/sensors?day=2026-11-28").document == {"day": "2026-11-28", "sensors": ["a", "b"]}
     assert ask(f"{PATH}/sensors?day=2026-11-27").document["sensors"] == []
     assert ask(f"{PATH}/sensors?day=today").errors.keys() == {"day"}
+
+
+def test_the_table_answers_as_the_readings_do(aws, windows):
+    table = Windows(aws.dynamodb, "windows")
+    for window, state in windows.items.items():
+        table.roll_up(window, state.statistics)
+
+    for parameters in ({"sensor": "a"}, {}, {"resolution": "day"}, {"sensor": "nobody"}):
+        asked = question(**parameters)
+        assert asked.average(table) == asked.average(windows)
+        assert asked.series(table) == asked.series(windows)
+    assert temperature.sensors(Parameters(""), table, NOW) == temperature.sensors(Parameters(""), windows, NOW)
 
 
 def test_it_is_the_last_hour_unless_something_else_is_asked_for():

@@ -1,6 +1,7 @@
 """Uploads over HTTP: which of them, page by page, and what became of one, with links that end."""
 
 import dataclasses
+import string
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
@@ -125,6 +126,13 @@ def test_a_page_that_was_tampered_with_is_refused(place, character):
         assert [field for field, _ in problem.value.errors] == ["page"]
 
 
+def test_no_two_texts_are_the_same_page():
+    for character in string.ascii_letters + string.digits + "-_":
+        if character != TOKEN[-1]:
+            with pytest.raises(Problem):
+                read(TOKEN[:-1] + character)
+
+
 @pytest.mark.parametrize("text", ["", "1.2", f"{10**18}.1.{'0' * 32}", "-1.1.", "1.1.x", "1_0.1.", "٣.1."])
 def test_a_page_that_was_made_up_is_refused_or_a_place_to_go_on_from(text):
     token = uploads._encode(f"{text}.{uploads._checksum(text, ASKED)}".encode())
@@ -186,3 +194,10 @@ def test_an_id_of_no_upload_is_not_found(ask, upload_id):
 
     assert answer.status == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("upload_id", ["a" * 3000, "", "0" * 31 + "G"])
+def test_the_ledger_is_not_asked_for_what_is_no_id(upload_id):
+    with pytest.raises(Problem) as problem:
+        uploads.describe(upload_id, reader=None, link=None, expires=NOW)
+    assert problem.value.status == 404
