@@ -107,9 +107,7 @@ class Windows:
         if values:
             options["ExpressionAttributeValues"] = to_item(values)
         try:
-            self._dynamodb.put_item(
-                TableName=self._table, Item=to_item(item), ConditionExpression=condition, **options
-            )
+            self._dynamodb.put_item(TableName=self._table, Item=to_item(item), ConditionExpression=condition, **options)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise

@@ -23,6 +23,7 @@ AWS_OPERATIONS = {
     "s3": {
         "AbortMultipartUpload",
         "CompleteMultipartUpload",
+        "CreateBucket",  # botocore's own: the URL of a presigned form is that of this call
         "CreateMultipartUpload",
         "GetObject",
         "HeadBucket",  # botocore's own: where S3 answers that the bucket is in another region

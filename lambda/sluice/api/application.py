@@ -65,4 +65,3 @@ class Application(APIGatewayHttpResolver):
 def respond(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer in JSON."""
     return Response(status, "application/json", to_json(document), headers)
-

@@ -13,6 +13,8 @@ SIZE_LIMIT = 400 * 1024 * 1024
 _MAGIC = b"PAR1"
 # How moments are written where the field has no format of its own.
 _ISO = {"DATE": "%Y-%m-%d", "TIME": "%H:%M:%S.%f", "TIMESTAMP": "%Y-%m-%dT%H:%M:%S.%f"}
+
+
 def parquet_lines(chunks: Iterable[bytes], fields: list[Field]) -> Iterator[bytes]:
     """The rows of a Parquet file as JSON lines, in pieces.
 

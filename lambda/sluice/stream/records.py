@@ -79,9 +79,7 @@ def batch_name(dataset: str, records: Sequence[Record]) -> str:
     """
     first, last = records[0], records[-1]
     digest = hashlib.sha256(" ".join(record.sequence for record in records).encode()).hexdigest()
-    return (
-        f"{dataset}/{first.arrival:%Y/%m/%d/%H}/{first.shard}-{first.sequence}-{last.sequence}-{digest[:12]}"
-    )
+    return f"{dataset}/{first.arrival:%Y/%m/%d/%H}/{first.shard}-{first.sequence}-{last.sequence}-{digest[:12]}"
 
 
 def raw_lines(records: Sequence[Record]) -> bytes:
