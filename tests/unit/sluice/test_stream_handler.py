@@ -27,6 +27,14 @@ def stream(aws, load):
 
 
 @pytest.fixture
+def log(stream, monkeypatch) -> io.StringIO:
+    """What the function logs."""
+    written = io.StringIO()
+    monkeypatch.setattr(stream.logger.registered_handler, "stream", written)
+    return written
+
+
+@pytest.fixture
 def deliver(stream):
     """Hands the handler an event; the identifiers that it answers with."""
 
@@ -168,9 +176,7 @@ def test_a_batch_of_bad_records_only_is_rejected(aws, deliver):
     assert [key.partition("/")[0] for key in objects(aws)] == ["raw", "rejects"]
 
 
-def test_a_record_that_our_code_stumbles_on_does_not_take_what_is_before_it(aws, stream, deliver, stumble, monkeypatch):
-    log = io.StringIO()
-    monkeypatch.setattr(stream.logger.registered_handler, "stream", log)
+def test_a_record_that_our_code_stumbles_on_does_not_take_what_is_before_it(aws, deliver, stumble, log):
     records = puts(20, 21, 22, 23)
     stumble(records[2].data)
 
@@ -216,7 +222,7 @@ def test_the_rest_of_a_discarded_batch_counts_and_what_is_between_is_still_missi
     assert minutes(aws)["s1", "2026-11-28T10:05Z"][:2] == (4, 15)
 
 
-def test_a_discarded_batch_fails_in_its_last_receipt_and_succeeds_when_it_is_redriven(aws, receive, stumble):
+def test_a_discarded_batch_fails_in_its_last_receipt_and_succeeds_when_it_is_redriven(aws, receive, stumble, log):
     records = puts(20)
     stumble(records[0].data)
 
@@ -225,6 +231,7 @@ def test_a_discarded_batch_fails_in_its_last_receipt_and_succeeds_when_it_is_red
     [failed] = aws.told()
     assert failed["state"] == aws.items()[0]["state"] == "FAILED"
     assert failed["reason"].startswith("gave up on a batch that Lambda had let go of: RuntimeError in")
+    assert "RuntimeError in" in log.getvalue() and "a mistake of ours" not in log.getvalue()
 
     stumble()
     assert receive(records)
@@ -312,6 +319,16 @@ def test_changes_of_windows_are_rolled_up(aws, deliver, event, load):
     hour = Window.from_key("hour#2026-11-28T10:00Z#0", ALL_SENSORS)
     found = rollup.rollup._windows.statistics([hour, hour.parent], consistent=True)
     assert {(each.count, each.total) for each in found.values()} == {(3, Decimal("37.4"))} and len(found) == 2
+
+
+def test_windows_that_have_expired_are_no_change(load, aws, event, monkeypatch):
+    rollup, changed = load("rollup", WINDOWS_TABLE="windows"), []
+    monkeypatch.setattr(rollup.rollup, "run", lambda windows: changed.extend(windows))
+
+    rollup.handler(event("windows"), Context("rollup"))
+
+    assert sorted(window.sensor for window in changed) == ["s1", "s2"]
+    assert {f"{window.start:%Y-%m-%dT%H:%M}" for window in changed} == {"2026-11-28T10:05"}
 
 
 def test_simulated_readings_are_put_by_the_schedules_time(aws, load, monkeypatch):
