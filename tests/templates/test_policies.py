@@ -12,7 +12,7 @@ from cfnlint.data import AdditionalSpecs
 from cfnlint.helpers import load_resource
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from templates.cfn import REGION, Stack, deployment, resources
+from templates.cfn import EVERYTHING, REGION, Stack, deployment, resources
 from templates.decisions import Row, allows, may
 from templates.roles import TABLE
 from templates.roles.names import STACKS
@@ -158,7 +158,7 @@ def test_the_actions_on_every_resource_know_no_narrower_one() -> None:
 @each_role
 def test_a_role_keeps_within_the_size_of_inline_policies(role_of: tuple[str, str]) -> None:
     """10,240 characters without spaces: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
-    stacks = STACKS | deployment("production", EnableDatabase="true")
+    stacks = STACKS | deployment("production", **EVERYTHING)
     managed = [
         resource["Properties"]["PolicyDocument"]
         for stack in stacks.values()
