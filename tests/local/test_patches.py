@@ -54,7 +54,8 @@ Outputs:
 def nested_change_sets(cloud: Cloud) -> None:
     name = unique("preview")
     child = """
-Parameters: {Seconds: {Type: String, Default: '30'}}
+Parameters:
+  Seconds: {Type: String, Default: '30', AllowedPattern: '^[0-9]+$|^[{][{]IntrinsicFunction:.*Other.Outputs.*[}][}]$'}
 Resources:
   Kept: {Type: AWS::SQS::Queue}
   Changed: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: !Ref Seconds}}

@@ -204,7 +204,7 @@ def test_what_a_version_is_wired_to_is_not_replaced_unnoticed() -> None:
     assert sorted(WIRED) == sorted(wired)
     for parameter, (name, logical) in WIRED.items():
         value = load(name)["Outputs"][parameter]["Value"]
-        assert value in ({"Ref": logical}, *({"Fn::GetAtt": [logical, attribute]} for attribute in ("Arn", "StreamArn"))), (
+        assert value in ({"Ref": logical}, *({"Fn::GetAtt": [logical, one]} for one in ("Arn", "StreamArn"))), (
             f"{name}.yaml: another resource is {parameter} now. Change something in lambda.yaml too, so that a version "
             "is published that knows it (a comment will do), then this table"
         )
