@@ -110,6 +110,12 @@ def teardown(stacks: dict[str, Stack] | None = None) -> Stack:
     return _resolve("sluice-teardown", "teardown", source, {})
 
 
+def partner_bucket(account: str, role: str) -> Stack:
+    """The stack that a partner deploys, for a role of an account."""
+    given = {"GenerateAccount": account, "GenerateRoleArn": role}
+    return _resolve("sluice-samples", "partner-bucket", given, {})
+
+
 def github(
     subject: str = "repo:example/sluice:pull_request", provider_arn: str = "", stacks: dict[str, Stack] | None = None
 ) -> Stack:

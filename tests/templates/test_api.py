@@ -207,21 +207,3 @@ def test_without_a_domain_the_api_has_its_own_address() -> None:
     assert not {"Certificate", "Domain", "Mapping", "Record", "Ipv6Record"} & set(api.resources)
     assert stacks["root"].outputs["ApiUrl"] == api.resources["Api"]["Attributes"]["ApiEndpoint"]
     assert "ApiDomainTarget" not in stacks["root"].outputs
-
-
-def test_samples_go_where_the_role_may_put_them() -> None:
-    stacks = with_both()
-    variables = stacks["lambda"].properties("Generate")["Environment"]["Variables"]
-    bucket = stacks["partner-bucket"]
-    assert (variables["SAMPLE_BUCKET"], variables["SAMPLE_KEY"]) == (bucket.ref("Bucket"), bucket.arn("Key"))
-    [ours] = [
-        statement["Resource"]
-        for statement in stacks["samples"].properties("GenerateRoleSamples")["PolicyDocument"]["Statement"]
-        if statement["Sid"] == "PutSamples"
-    ]
-    [theirs] = [
-        statement["Resource"]
-        for statement in bucket.properties("BucketPolicy")["PolicyDocument"]["Statement"]
-        if statement["Sid"] == "OneRoleMayPut"
-    ]
-    assert ours == theirs == f"{bucket.arn('Bucket')}/{variables['SAMPLE_PREFIX']}/*"
