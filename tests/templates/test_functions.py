@@ -144,7 +144,7 @@ def test_the_settings_that_reach_functions() -> None:
         "Stream": {"Environment", "LogLevel", "MaxReceiveCount"},
         "Rollup": {"LogLevel"},
         "Simulate": {"LogLevel", "SimulatorSensors"},
-        "Query": {"Environment", "LogLevel", "ApiAuthorization", "EnableStream", "EnableApi"},
+        "Query": {"LogLevel", "ApiAuthorization", "EnableStream", "EnableApi"},
         "Submit": {"LogLevel"},
         "Generate": {"LogLevel", "SampleBucket", "SampleKeyArn"},
     }
