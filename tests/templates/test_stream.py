@@ -5,7 +5,7 @@ import json
 import pytest
 from ministack.services import lambda_svc
 
-from templates.cfn import deployment
+from templates.cfn import deployment, load
 
 STACKS = deployment(EnableStream="true", StreamParallelization="4")
 STREAM, FUNCTIONS = STACKS["stream"], STACKS["lambda"]
@@ -72,6 +72,8 @@ def test_what_is_given_up_comes_back_by_a_queue() -> None:
         "Queue": STREAM.arn("Discarded"),
         "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": "aws/lambda/"}]}},
     }
+    # S3 accepts a notification only where the queue's policy admits it already.
+    assert load("stream")["Resources"]["Lake"]["DependsOn"] == "DiscardedPolicy"
     assert FUNCTIONS.properties("DiscardedMapping") == {
         "EventSourceArn": STREAM.arn("Discarded"),
         "FunctionName": FUNCTIONS.ref("StreamAlias"),
