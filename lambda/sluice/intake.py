@@ -2,20 +2,19 @@
 
 import json
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from sluice import ledger as claims
 from sluice.conclusion import Conclusion
-from sluice.contract.check import Block, Check
+from sluice.contract.check import Check
 from sluice.contract.descriptor import Dataset
 from sluice.datasets import Catalogue
 from sluice.errors import FailedAttempt, OutOfTimeError, PermanentError, Retry, TransientError
 from sluice.invocation import ROOM, Invocation
 from sluice.ledger import Claim, Ledger
-from sluice.load.rows import Rows
 from sluice.notify import Notifier
 from sluice.processors import PROCESSORS
 from sluice.queue import IntakeQueue
@@ -144,8 +143,7 @@ class Intake:
         outcome = Outcome(SUCCEEDED, "", dataset.name, first_errors=report.first)
         try:
             try:
-                blocks = destination.watch(check.blocks())
-                PROCESSORS[dataset.processor].process(blocks, destination.write, dataset, upload.id)
+                PROCESSORS[dataset.processor].process(check.blocks(), destination.write, dataset, upload.id)
             except PermanentError as error:
                 outcome.state, outcome.reason = error.state, error.reason
             else:
@@ -228,10 +226,6 @@ class _Object:
         self._writer = writer
         self.write, self.abort = writer.write, writer.abort
 
-    def watch(self, blocks: Iterable[Block]) -> Iterable[Block]:
-        """The same blocks as they pass by."""
-        return blocks
-
     def commit(self, outcome: Outcome, report: _Report) -> None:
         """Makes visible what was written and tells the outcome of it; a retry ends the same."""
         if report.errors:
@@ -246,12 +240,11 @@ class _Table:
     def __init__(self, writer: "TableWriter", table: str) -> None:
         self._writer = writer
         self._table = table
-        self._rows = Rows()
-        self.write, self.abort, self.watch = writer.write, writer.abort, self._rows.watch
+        self.write, self.abort = writer.write, writer.abort
 
     def commit(self, outcome: Outcome, report: _Report) -> None:
         """The same, and tells the report of the duplicates."""
-        outcome.loaded, duplicates = self._writer.commit(self._rows.count, self._rows.line)
+        outcome.loaded, duplicates = self._writer.commit(outcome.rows_good)
         for duplicate in duplicates:
             report.add(duplicate)
         # Of very many, the writer lists some.

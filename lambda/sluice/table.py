@@ -19,6 +19,8 @@ from sluice.upload import Loaded, Position, RowError, Upload
 LISTED_DUPLICATES = 100_000
 # What the driver itself sends at once, so far as the server's buffer is concerned; it is a packet.
 _PIECE = 64 * 1024
+# To look each staged row up takes as long as to keep so many keys for each of them: more are not worth keeping.
+_WORTH_KEEPING = 8
 # Seconds before the transaction is tried again where it was in the way of another load, which goes on meanwhile.
 _DELAYS = (0.1, 0.5, 2.0, 5.0)
 _IN_THE_WAY = (ER.LOCK_DEADLOCK, ER.LOCK_WAIT_TIMEOUT)
@@ -56,22 +58,17 @@ class TableWriter:
         if len(self._buffer) >= _PIECE:
             self._send()
 
-    def commit(self, rows: int, line: Callable[[int], int]) -> tuple[Loaded, list[RowError]]:
+    def commit(self, rows: int) -> tuple[Loaded, list[RowError]]:
         """Makes the rows part of the table; what became of them, and the duplicates, `LISTED_DUPLICATES` at most.
 
-        `rows` have been written, the nth of which stands on `line(n)` of the file. Says the same if it is done again,
-        in another attempt as well.
+        `rows` have been written. Says the same if it is done again, in another attempt as well.
         """
         self._send()
-        _end_load(self._connection, rows)
-        has_lines = rows > 0 and line(rows) - line(1) != rows - 1
-        if has_lines:
-            _stage_lines(self._connection, rows, line)
+        loaded, warnings = self._connection.end_load()
+        if loaded != rows or warnings:
+            raise TransientError(f"{rows} rows were written, {loaded} loaded, with {warnings} warnings")
         self._connection.commit()
-        modified = self._position.last_modified.astimezone(UTC).replace(tzinfo=None)
-        shift = line(1) - 1 if rows else 0
-        upload = (shift, self._upload.id, modified, self._upload.key, self._upload.version_id)
-        loaded = self._repeat(lambda: self._transfer(rows, has_lines, upload))
+        loaded = self._repeat(lambda: self._transfer(rows))
         self._connection.execute(statements.DROP_STAGED)
         return loaded
 
@@ -84,11 +81,13 @@ class TableWriter:
     def _send(self) -> None:
         if not self._connection:
             self._connection = self._database.connect()
-            create, load = statements.stage(self._dataset)
-            self._connection.execute(statements.DROP_STAGED)
-            self._connection.execute(create)
+            tables, load = statements.stage(self._dataset)
+            for statement in (statements.DROP_STAGED, *tables):
+                self._connection.execute(statement)
             self._connection.begin_load(load)
-        _send(self._connection, bytes(self._buffer))
+        # An empty piece would end the load.
+        for start in range(0, len(self._buffer), _PIECE):
+            self._connection.send(bytes(self._buffer[start : start + _PIECE]))
         self._buffer.clear()
 
     def _repeat(self, transaction: Callable[[], Any]) -> Any:
@@ -104,7 +103,7 @@ class TableWriter:
             time.sleep(delay)
         return transaction()
 
-    def _transfer(self, rows: int, has_lines: bool, upload: tuple) -> tuple[Loaded, list[RowError]]:
+    def _transfer(self, rows: int) -> tuple[Loaded, list[RowError]]:
         connection, dataset = self._connection, self._dataset
         try:
             connection.execute(statements.RECORD, self._upload.id, dataset.target.table)
@@ -112,13 +111,17 @@ class TableWriter:
             if error.code != ER.DUP_ENTRY:
                 raise
             return self._recorded()
-        affected = connection.execute(statements.transfer(dataset, has_lines), *upload)
-        loaded = self._count(rows, affected, has_lines, upload)
-        errors = self._list(has_lines, upload) if loaded.duplicates else []
+        [(number,)] = connection.fetch(statements.NUMBER)
+        modified = self._position.last_modified.astimezone(UTC).replace(tzinfo=None)
+        upload = (number, modified, self._upload.key, self._upload.version_id)
+        affected = connection.execute(statements.transfer(dataset), *upload)
+        among_contested = (affected < rows or dataset.target.mode == "upsert") and self._contest(rows, number)
+        loaded = self._count(rows, affected, among_contested, upload)
+        errors = self._list(among_contested, upload) if loaded.duplicates else []
         if len(errors) != min(loaded.duplicates, LISTED_DUPLICATES):
             raise TransientError(f"{loaded.duplicates} duplicates were counted but {len(errors)} found")
         counts = (loaded.inserted, loaded.updated, loaded.duplicates)
-        connection.execute(statements.COUNTED, *counts, _pack(errors), self._upload.id)
+        connection.execute(statements.COUNTED, *counts, _pack(errors), number)
         connection.commit()
         return loaded, errors
 
@@ -129,13 +132,24 @@ class TableWriter:
         self._connection.rollback()
         return Loaded(inserted, updated, duplicates), _unpack(errors)
 
-    def _count(self, rows: int, affected: int, has_lines: bool, upload: tuple) -> Loaded:
+    def _contest(self, rows: int, number: int) -> bool:
+        """Keeps the keys that duplicates may have; False where there are too many for that to be worth it."""
+        if not statements.has_one_key(self._dataset):
+            return False
+        limit = rows // _WORTH_KEEPING
+        of_others, repeated = statements.contest(self._dataset, limit)
+        if self._connection.execute(of_others, number) > limit:
+            return False
+        self._connection.execute(repeated)
+        return True
+
+    def _count(self, rows: int, affected: int, among_contested: bool, upload: tuple) -> Loaded:
         """What the number of affected rows means: 1 for each inserted, 2 for each updated."""
         if self._dataset.target.mode != "upsert":
             if affected > rows or (affected < rows and not statements.keys(self._dataset)):
                 raise TransientError(f"{rows} rows were staged and {affected} inserted")
             return Loaded(affected, 0, rows - affected)
-        sql = statements.count_duplicates(self._dataset, has_lines)
+        sql = statements.count_duplicates(self._dataset, among_contested)
         [(duplicates, repeated)] = self._connection.fetch(sql, *upload)
         # A row that gave way to one of the same upload was there for a while: that one has updated it.
         updated = affected - (rows - duplicates) - 2 * int(repeated)
@@ -144,32 +158,10 @@ class TableWriter:
             raise TransientError(f"{rows} rows affected {affected}, {duplicates} of them duplicates")
         return Loaded(inserted, updated, duplicates)
 
-    def _list(self, has_lines: bool, upload: tuple) -> list[RowError]:
-        sql = statements.list_duplicates(self._dataset, has_lines, LISTED_DUPLICATES)
+    def _list(self, among_contested: bool, upload: tuple) -> list[RowError]:
+        sql = statements.list_duplicates(self._dataset, among_contested, LISTED_DUPLICATES)
         found = self._connection.fetch(sql, *upload)
         return [_row_error(row, statements.keys(self._dataset), self._upload.id) for row in found]
-
-
-def _send(connection: Connection, data: bytes) -> None:
-    # An empty piece would end the load.
-    for start in range(0, len(data), _PIECE):
-        connection.send(data[start : start + _PIECE])
-
-
-def _end_load(connection: Connection, rows: int) -> None:
-    loaded, warnings = connection.end_load()
-    if loaded != rows or warnings:
-        raise TransientError(f"{rows} rows were written, {loaded} loaded, with {warnings} warnings")
-
-
-def _stage_lines(connection: Connection, rows: int, line: Callable[[int], int]) -> None:
-    create, load = statements.stage_lines()
-    connection.execute(create)
-    connection.begin_load(load)
-    for start in range(1, rows + 1, _PIECE):
-        numbers = range(start, min(start + _PIECE, rows + 1))
-        _send(connection, "".join(f"{line(number)}\n" for number in numbers).encode())
-    _end_load(connection, rows)
 
 
 def _row_error(row: tuple, keys: list[tuple[str, ...]], upload: str) -> RowError:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from delivery import artifact, assumed, configuration
+from delivery import artifact, assumed, configuration, prefix_lists
 from delivery.plan import Plan, PlanError, Request, make
 
 BLOCKED = 3  # exit status
@@ -93,11 +93,12 @@ def main(arguments: list[str] | None = None) -> None:
         if environment != parameters["Environment"]:
             # Or a line in a file would lift the guards of production.
             raise PlanError(f"{options.configuration}: Environment is not {environment}, which this deploys")
+        target = assumed.session(options.assume_role) if options.assume_role else boto3
         request = Request(
             stack=options.stack,
             environment=environment,
             template=options.template.read_bytes().decode(),
-            parameters=parameters,
+            parameters=prefix_lists.completed(target.client, parameters),
             tags=settings["Tags"],
             role_arn=options.role_arn,
             is_kept=options.keep,
@@ -106,7 +107,6 @@ def main(arguments: list[str] | None = None) -> None:
             allowed_untested=options.allow_untested,
         )
         s3 = boto3.client("s3")
-        target = assumed.session(options.assume_role) if options.assume_role else boto3
         plan = make(target.client("cloudformation"), s3, request, _say)
         name = plan.change_set or f"{plan.stack}-{datetime.datetime.now(datetime.UTC):%Y%m%d%H%M%S%f}"
         url = _store(s3, options.bucket, name, plan.as_markdown())

@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from delivery import artifact, configuration, plan, templates
+from delivery import artifact, configuration, plan, prefix_lists, templates
 
 STACK = "sluice-staging"
 CONFIGURATION = artifact.ROOT / "environments" / "staging.json"
@@ -30,17 +30,18 @@ class PreviewError(Exception):
 
 
 def preview(
-    cloudformation: Any, s3: Any, packaged: templates.Packaged, digest: str, say: Callable[[str], None] = print
+    client: Callable[[str], Any], packaged: templates.Packaged, digest: str, say: Callable[[str], None] = print
 ) -> plan.Plan:
     """Plan the deployment of packaged templates and an artifact, by its SHA-256, to the staging that there is.
 
-    The clients are boto3's. Bucket, role and parameters that nothing here sets are those of the deployed stack. Raises
-    PreviewError where staging is not deployed, and PlanError where CloudFormation makes no plan.
+    `client` makes a boto3 client of a service. Bucket, role and parameters that nothing here sets are those of the
+    deployed stack. Raises PreviewError where staging is not deployed, and PlanError where there can be no plan.
     """
+    cloudformation, s3 = client("cloudformation"), client("s3")
     stack = _deployed(cloudformation)
     current = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
     settings = configuration.read(CONFIGURATION)
-    parameters = current | settings["Parameters"] | {"ArtifactDigest": digest}
+    parameters = prefix_lists.completed(client, current | settings["Parameters"] | {"ArtifactDigest": digest})
     known = templates.parameters(packaged.root)
     request = plan.Request(
         stack=STACK,
@@ -100,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         packaged = templates.package(artifact.ROOT / "templates")
         built = artifact.build(artifact.named_target("lambda"), artifact.ROOT / "build")
-        made = preview(boto3.client("cloudformation"), boto3.client("s3"), packaged, built.digest, _say)
+        made = preview(boto3.client, packaged, built.digest, _say)
     except (
         artifact.ArtifactError, templates.TemplateError, configuration.ConfigurationError, PreviewError, plan.PlanError,
         BotoCoreError, ClientError,

@@ -116,7 +116,8 @@ def test_rows_that_were_committed_while_the_load_waited_are_listed(schema):
     dataset = loaded_dataset("insert-ignore")
     schema.migrate(dataset)
     other = Connection(schema.account)
-    other.execute("INSERT INTO people VALUES (1, 'a@x', 'other', 7)")
+    other.execute(statements.RECORD, "other", "people")
+    other.execute("INSERT INTO people VALUES (1, 'a@x', LAST_INSERT_ID(), 7)")
     with ThreadPoolExecutor(1) as pool:
         loaded = pool.submit(load, schema.tables(), dataset, b"id,email\n1,d@x\n2,d@x\n", "late")
         wait_for_lock(schema)
@@ -242,7 +243,7 @@ def be_killed(moment: str, mode: str) -> None:
     if moment == "in mid-load":
         position = Position("", datetime(2026, 1, 2, tzinfo=UTC))
         writer = tables.create(Upload("uploads", "killed", "v1", 1), dataset, position)
-        writer.write(data[len(b"id,email\n") :])
+        writer.write(b"".join(b"%d,%d,b@x\n" % (number + 1, number) for number in range(1, ROWS + 1)))
         writer._send()
         die()
     load(tables, dataset, data, "killed", day=2)

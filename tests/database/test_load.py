@@ -4,6 +4,8 @@ import itertools
 from datetime import datetime
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sluice.load import statements
 from sluice.upload import Loaded, Upload
@@ -54,7 +56,7 @@ def test_rows_know_their_upload_and_line(schema):
     load(schema.tables(), dataset, b"id\n7\n\nx\n8\n9\n")
 
     assert schema.rows("SELECT id, sluice_row FROM people ORDER BY id") == [(7, 2), (8, 5), (9, 6)]
-    assert schema.rows("SELECT COUNT(*) FROM people JOIN sluice_loads ON upload = sluice_upload") == [(3,)]
+    assert schema.rows("SELECT COUNT(*) FROM people JOIN sluice_loads ON number = sluice_upload") == [(3,)]
 
 
 def test_append_takes_every_upload_once(schema):
@@ -106,12 +108,10 @@ def test_what_comes_with_a_statement_has_the_character_sets_of_the_columns(schem
     dataset = loaded_dataset("upsert")
     schema.migrate(dataset)
     connection = schema.database().connect()
-    connection.execute(statements.stage(dataset)[0])
-    connection.execute(f"INSERT INTO {statements.STAGING} (id, email) VALUES (1, 'a@x')")
-    own = ("sluice_upload", "sluice_key", "sluice_version")
+    own = ("sluice_key", "sluice_version")
     sets = ", ".join(f"CHARSET(u.{name})" for name in own)
 
-    found = connection.fetch(f"SELECT {sets} FROM {statements._staged(False)}", 0, "u", datetime.now(), "ü", "v")
+    found = connection.fetch(f"SELECT {sets} FROM {statements._UPLOAD}", 7, datetime.now(), "ü", "v")
 
     of_columns = dict(
         schema.rows(
@@ -149,6 +149,50 @@ def test_upsert_counts_every_row_once(schema):
     assert second.loaded == Loaded(inserted=2, updated=1, duplicates=4)
     assert [error.row for error in second.duplicates] == [2, 3, 4, 7]
     assert table(schema) == [(1, "d@x"), (2, "a@x"), (5, "c@x"), (6, "d@x"), (9, "late@x")]
+
+
+UPLOADS = st.lists(st.tuples(st.integers(1, 3), st.lists(st.integers(1, 9), min_size=1, max_size=12)), max_size=4)
+
+
+@pytest.mark.parametrize("mode", ["insert-ignore", "upsert"])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(uploads=UPLOADS, worth_keeping=st.sampled_from([1, 3, 100]))
+def test_a_duplicate_is_a_row_whose_key_another_row_has(schema, mode, uploads, worth_keeping):
+    """Whether keys are kept to look for them, or there would be too many."""
+    dataset = loaded_dataset(mode)
+    schema.migrate(dataset)
+    schema.rows("DELETE FROM people")
+    schema.rows("DELETE FROM sluice_loads")
+    tables, holders = schema.tables(), {}
+    for place, (day, numbers) in enumerate(uploads):
+        upload, before = f"{place}.csv", set(holders)
+        mine = [((day, upload), line, number) for line, number in enumerate(numbers, 2)]
+        for row in mine:
+            holder = holders.setdefault(row[2], row)
+            holders[row[2]] = max(row, holder) if mode == "upsert" else holder
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sluice.table._WORTH_KEEPING", worth_keeping)
+            done = load(tables, dataset, people(*(f"{number},a@x" for number in numbers)), upload, day)
+
+        duplicates = []
+        for row in mine:
+            (_, key), line, number = holders[row[2]]
+            if holders[row[2]] != row:
+                where = "this file" if key == upload else f"upload {upload_id(key, 'v1')}"
+                duplicates.append((row[1], f"has the same id as row {line} of {where}", str(number)))
+        assert found(done.duplicates) == duplicates
+        inserted = len({*numbers} - before)
+        assert done.loaded == Loaded(inserted, len(numbers) - inserted - len(duplicates), len(duplicates))
+
+
+def test_the_longest_key_is_loaded(schema):
+    dataset = loaded_dataset("insert-ignore", TEXTS.replace("maxLength: 20", "maxLength: 766"))
+    schema.migrate(dataset)
+    key = "😀" * 766
+
+    done = load(schema.tables(), dataset, f"id,text\n{key},1\n{key[1:]},2\n{key},3\n".encode())
+
+    assert (done.loaded, [error.row for error in done.duplicates]) == (Loaded(2, 0, 1), [4])
 
 
 KEYS = """

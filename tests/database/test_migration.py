@@ -41,7 +41,7 @@ def test_the_table_is_made_once(schema):
     assert columns(schema) == [
         ("id", "bigint(20)", "NO"),
         ("email", "varchar(40)", "YES"),
-        ("sluice_upload", "char(32)", "NO"),
+        ("sluice_upload", "bigint(20) unsigned", "NO"),
         ("sluice_row", "bigint(20) unsigned", "NO"),
     ]
     assert {name for (name,) in schema.rows("SHOW TABLES")} == {"people", "sluice_loads"}

@@ -19,7 +19,7 @@ STAFF = "id,email\n1,ann@example.org\n2,bob@example.org\n"
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     checkout = Checkout(tmp_path_factory.mktemp("checkout"))
-    checkout.replace("buildspec.yml", "tests/unit/sluice tests/templates", "tests/unit/sluice/processors")
+    checkout.shorten_build()
     checkout.replace("environments/staging.json", '"EnableDatabase": "false"', '"EnableDatabase": "true"')
     checkout.commit("a shorter build, with a database")
     return checkout
@@ -91,6 +91,17 @@ def test_rows_go_into_the_table_and_are_accounted_for(deployment):
     assert {name: told[name] for name in counts} == {name: int(item[name]) for name in counts} == counts
     assert decided(deployment, "ProcessRole") == {"Allow": {"GetSecretValue"}}
     assert decided(deployment, "MigrateRole") == {"Allow": {"GetSecretValue"}}
+
+
+def test_groups_lead_to_the_prefix_lists_that_the_plan_has_looked_up(deployment):
+    ec2 = deployment.cloud.client("ec2")
+    lists = {one["PrefixListId"]: one["PrefixListName"] for one in ec2.describe_managed_prefix_lists()["PrefixLists"]}
+    groups = ec2.describe_security_groups()["SecurityGroups"]
+    [rules] = [group["IpPermissionsEgress"] for group in groups if group["Description"].startswith("Functions ")]
+
+    named = {lists[one["PrefixListId"]] for rule in rules for one in rule["PrefixListIds"]}
+    assert named == {f"com.amazonaws.{deployment.cloud.region}.{service}" for service in ("s3", "dynamodb")}
+    assert not [rule for rule in rules if rule["IpRanges"] or rule["Ipv6Ranges"]]
 
 
 def test_the_same_rows_of_another_file_are_duplicates_and_listed(deployment, tmp_path):

@@ -87,7 +87,8 @@ def test_a_pull_request_sees_what_it_would_change_and_changes_nothing(
     packaged = templates.Packaged(packaged.root.replace(old, digest), "", {**packaged.children, digest: changed})
     before = deployment.cloud.client("cloudformation").get_template(StackName=ROOT_STACK)["TemplateBody"]
 
-    planned = preview(cloudformation, as_planner(deployment, planner, "s3"), packaged, "ef" * 32)
+    clients = {"cloudformation": cloudformation, "s3": as_planner(deployment, planner, "s3")}
+    planned = preview(clients.__getitem__, packaged, "ef" * 32)
 
     assert planned.lane == "infrastructure"
     certain = {change.path: change for change in planned.changes if change.is_certain}

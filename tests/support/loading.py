@@ -8,7 +8,6 @@ from pathlib import Path
 
 from sluice.contract.check import Check
 from sluice.contract.descriptor import Dataset, load_dataset
-from sluice.load.rows import Rows
 from sluice.processors import NEEDS, PROCESSORS
 from sluice.table import Tables
 from sluice.upload import Loaded, Position, RowError, Upload
@@ -54,10 +53,10 @@ def load(
     errors: list[RowError] = []
     check = Check(dataset, chunks, errors.append)
     position = Position("", datetime(2026, 1, day, tzinfo=UTC))
-    rows, writer = Rows(), tables.create(Upload("uploads", key, version, 1), dataset, position)
+    writer = tables.create(Upload("uploads", key, version, 1), dataset, position)
     try:
-        PROCESSORS[dataset.processor].process(rows.watch(check.blocks()), writer.write, dataset, "")
-        loaded, duplicates = writer.commit(rows.count, rows.line)
+        PROCESSORS[dataset.processor].process(check.blocks(), writer.write, dataset, "")
+        loaded, duplicates = writer.commit(check.good)
     except BaseException:
         writer.abort()
         raise

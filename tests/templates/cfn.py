@@ -22,6 +22,8 @@ FILES = {path.stem: path for path in (*sorted((ROOT / "templates").glob("*.yaml"
 COMMIT, DIGEST = "0" * 40, "ab" * 32
 RANDOM = "1A2B3C4D5E6F"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
+# What the plan of a deployment with a database looks up.
+PREFIX_LISTS = {"S3PrefixListId": "pl-0000000000000000a", "DynamoDbPrefixListId": "pl-0000000000000000b"}
 # The other keys', by a part of their stacks' names.
 KEY_IDS = {f"-{name}-": f"{KEY_ID[:-1]}{number}" for number, name in enumerate(("Database", "Stream", "Samples"))}
 # Settings with which there is everything that is optional, but for what comes with a domain.
@@ -83,8 +85,8 @@ def deployment(
     """The target's stack, the pipeline's, the root stack and its nested stacks, by template.
 
     The pipeline is told that the target's roles are of `target_account`; `settings` are more parameters of the root
-    template. Fails where a value that is passed on does not
-    match the pattern of the parameter that takes it.
+    template, with a database also PREFIX_LISTS. Fails where a value that is passed on does not match the pattern of the
+    parameter that takes it, and where a rule of a template does not hold.
     """
     stacks: dict[str, Stack] = {}
     source = {"Repository": "example/sluice", "Branch": "main", "ConnectionArn": connection_arn}
@@ -96,7 +98,8 @@ def deployment(
     given = source | shared | roles | {"TestedBucket": tested_bucket}
     pipeline = _resolve(name, "pipeline", given, stacks)
     release = {"ArtifactBucket": pipeline.ref("Artifacts"), "ArtifactDigest": DIGEST, "CommitId": COMMIT}
-    _resolve(f"sluice-{environment}", "root", shared | settings | release, stacks)
+    looked_up = PREFIX_LISTS if settings.get("EnableDatabase") == "true" else {}
+    _resolve(f"sluice-{environment}", "root", shared | looked_up | settings | release, stacks)
     return stacks
 
 
@@ -138,6 +141,7 @@ def _resolve(stack_name: str, template_name: str, given: dict[str, str], stacks:
     template = _parsed(template_name)
     parameters = engine._resolve_parameters(template, [{"Key": key, "Value": given[key]} for key in given])
     conditions = engine._evaluate_conditions(template, parameters)
+    engine._evaluate_rules(template, parameters, conditions)
     known: dict[str, dict] = {}
 
     def resolve(value: Any) -> Any:

@@ -300,7 +300,7 @@ DELETION = {
     ("pipeline", "Artifacts"): KEPT,
     ("pipeline", "ArtifactsPolicy"): KEPT,
     # An earlier version stays, to go back to; one that a failed update leaves would be in the way of the next attempt.
-    ("lambda", "ProcessVersion"): ("Delete", "Retain"),
+    # But not of the function that may be in a network, which could not go for as long as a version of it is there.
     ("lambda", "SweepVersion"): ("Delete", "Retain"),
     ("lambda", "DriftVersion"): ("Delete", "Retain"),
     **{

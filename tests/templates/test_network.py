@@ -2,11 +2,17 @@
 
 import pytest
 
-from templates.cfn import ACCOUNT, REGION, deployment, load
+from templates.cfn import ACCOUNT, PREFIX_LISTS, REGION, Stack, deployment, load
 from templates.decisions import admits
 
 STACKS = deployment(EnableDatabase="true")
 NETWORK = STACKS["network"]
+OWN_VPC = {
+    "EnableDatabase": "true",
+    "VpcId": "vpc-0a",
+    "SubnetIds": "subnet-0a,subnet-0b,subnet-0c",
+    "EndpointGroupId": "sg-0a",
+}
 OURS, THEIRS = ({"aws:PrincipalAccount": account} for account in (ACCOUNT, "999999999999"))
 SOMEBODY = f"arn:aws:iam::{ACCOUNT}:role/somebody"
 UPLOADS, RESULTS = STACKS["buckets"].arn("Uploads"), STACKS["buckets"].arn("Results")
@@ -33,25 +39,63 @@ def test_the_subnets_are_in_two_zones_and_within_the_vpc() -> None:
         assert association == {"RouteTableId": NETWORK.ref("Routes"), "SubnetId": NETWORK.ref(subnet)}
 
 
-def test_groups_let_in_and_out_by_reference() -> None:
-    """But for the functions' way to AWS, whose gateways have no group, and for rules that let out nothing."""
+# A rule that leads nowhere: (protocol, first port, last port, where).
+NOTHING = ("-1", None, None, "127.0.0.1/32")
 
-    def rules(logical: str, direction: str) -> list[tuple]:
-        keys = ("IpProtocol", "FromPort", "ToPort", "CidrIp", "SourceSecurityGroupId", "DestinationSecurityGroupId")
-        found = NETWORK.properties(logical).get(f"SecurityGroup{direction}", [])
-        return [tuple(rule[key] for key in keys if key in rule) for rule in found]
 
-    functions, nothing = NETWORK.ref("FunctionGroup"), [("-1", "127.0.0.1/32")]
-    assert rules("FunctionGroup", "Ingress") == []
-    assert rules("FunctionGroup", "Egress") == [("tcp", 443, 443, "0.0.0.0/0")]
-    assert rules("DatabaseGroup", "Ingress") == [("tcp", 3306, 3306, functions)]
-    assert rules("DatabaseGroup", "Egress") == nothing
-    assert rules("EndpointGroup", "Ingress") == [("tcp", 443, 443, functions)]
-    assert rules("EndpointGroup", "Egress") == nothing
-    rule = NETWORK.properties("FunctionGroupToDatabase")
-    assert (rule["GroupId"], rule["DestinationSecurityGroupId"]) == (functions, NETWORK.ref("DatabaseGroup"))
-    assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 3306, 3306)
-    assert STACKS["database"].properties("Cluster")["VpcSecurityGroupIds"] == [NETWORK.ref("DatabaseGroup")]
+def rules(network: Stack) -> set[tuple]:
+    """(group, direction, protocol, first port, last port, where) of every rule; none is by address but for NOTHING."""
+    found = set()
+    kinds = {"Ingress": "SourceSecurityGroupId", "Egress": "DestinationSecurityGroupId"}
+    for logical, resource in network.resources.items():
+        properties, kind = resource["Properties"], resource["Type"].removeprefix("AWS::EC2::SecurityGroup")
+        if kind in kinds:
+            owned = [(properties["GroupId"], kind, properties)]
+        elif kind:
+            continue
+        else:
+            named = ((way, rule) for way in kinds for rule in properties.get(f"SecurityGroup{way}", []))
+            owned = [(network.ref(logical), way, rule) for way, rule in named]
+        for group, way, rule in owned:
+            where = {key: value for key, value in rule.items() if key.endswith("Id") and key != "GroupId"}
+            where |= {key: rule[key] for key in ("CidrIp", "CidrIpv6") if key in rule}
+            [(key, value)] = where.items()
+            assert key in (kinds[way], "DestinationPrefixListId") or rule["Description"] == "Nothing", rule
+            found.add((group, way, rule["IpProtocol"], rule.get("FromPort"), rule.get("ToPort"), value))
+    return found
+
+
+@pytest.mark.parametrize("settings", [{"EnableDatabase": "true"}, OWN_VPC], ids=["our VPC", "their VPC"])
+def test_groups_let_in_and_out_by_reference_alone(settings: dict[str, str]) -> None:
+    """But for the rule that keeps EC2 from letting everything out where a group has none."""
+    stacks = deployment(**settings)
+    network = stacks["network"]
+    functions, database = network.ref("FunctionGroup"), network.ref("DatabaseGroup")
+    expected = {
+        *((functions, "Egress", "tcp", 443, 443, prefixes) for prefixes in PREFIX_LISTS.values()),
+        (functions, "Egress", "tcp", 3306, 3306, database),
+        (database, "Ingress", "tcp", 3306, 3306, functions),
+        (database, "Egress", *NOTHING),
+    }
+    if "VpcId" in settings:
+        endpoints = settings["EndpointGroupId"]
+    else:
+        endpoints = network.ref("EndpointGroup")
+        expected |= {(endpoints, "Ingress", "tcp", 443, 443, functions), (endpoints, "Egress", *NOTHING)}
+    assert rules(network) == expected | {(functions, "Egress", "tcp", 443, 443, endpoints)}
+    assert stacks["database"].properties("Cluster")["VpcSecurityGroupIds"] == [database]
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [
+        *(({"EnableDatabase": "true", parameter: ""}, parameter) for parameter in PREFIX_LISTS),
+        *((OWN_VPC | {parameter: ""}, parameter) for parameter in ("SubnetIds", "EndpointGroupId")),
+    ],
+)
+def test_what_another_setting_needs_is_asked_for(settings: dict[str, str], missing: str) -> None:
+    with pytest.raises(ValueError, match=f"needs {missing}\\. [A-Z]"):
+        deployment(**settings)
 
 
 def test_there_are_endpoints_for_what_the_functions_call() -> None:
@@ -118,5 +162,3 @@ def test_the_migration_may_answer_cloudformation() -> None:
     policy = NETWORK.properties("S3")["PolicyDocument"]
     assert admits(policy, "arn:aws:iam::999999999999:root", "s3:PutObject", f"{RESPONSES}/x", THEIRS) == "Allow"
     assert admits(policy, SOMEBODY, "s3:GetObject", f"{RESPONSES}/x", OURS) == "ImplicitDeny"
-
-

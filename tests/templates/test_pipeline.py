@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from delivery import bootstrap, configuration
+from delivery import bootstrap, configuration, prefix_lists
 from delivery.changes import Change
 from templates.cfn import FILES, ROOT, deployment, load
 
@@ -175,7 +175,7 @@ def test_what_is_executed_is_the_change_set_that_was_planned() -> None:
 def test_every_parameter_of_the_root_template_is_set_once(environment: str) -> None:
     settings = json.loads((ROOT / "environments" / f"{environment}.json").read_text())["Parameters"]
     assert not set(settings) & plan_parameters()
-    assert set(settings) | plan_parameters() == set(load("root")["Parameters"])
+    assert set(settings) | plan_parameters() | set(prefix_lists.SERVICES) == set(load("root")["Parameters"])
 
 
 def test_productions_policy_keeps_the_nested_stacks_that_hold_data() -> None:

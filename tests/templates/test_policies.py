@@ -134,6 +134,8 @@ EVERY_RESOURCE = {
     "CloudFormationRole.ResizeStreams": "these actions know no resources",
     "CloudFormationRole.DeliverAccessLogs": "likewise",
     "CloudFormationRole.RequestCertificates": "a certificate is no resource before it is there",
+    "PlanRole.FindPrefixLists": "this action knows no resources",
+    "Planner.FindPrefixLists": "likewise",
     "ProcessRole.DescribeTheVpc": "likewise; and code that runs in the function cannot use them",
     "MigrateRole.DescribeTheVpc": "likewise",
     "RotateRole.DescribeTheVpc": "likewise",

@@ -21,14 +21,8 @@ from templates.cfn import (
 )
 
 SECTIONS = [
-    "AWSTemplateFormatVersion",
-    "Description",
-    "Metadata",
-    "Parameters",
-    "Rules",
-    "Conditions",
-    "Resources",
-    "Outputs",
+    *("AWSTemplateFormatVersion", "Description", "Metadata"),
+    *("Parameters", "Rules", "Conditions", "Resources", "Outputs"),
 ]
 ENVIRONMENTS = ["staging", "production"]
 
@@ -246,8 +240,11 @@ def test_a_partners_bucket_takes_the_place_of_our_own() -> None:
 
 
 def test_the_wiring_resolves_with_a_vpc_that_is_there_already() -> None:
-    stacks = deployment(EnableDatabase="true", VpcId="vpc-0a", SubnetIds="subnet-0a,subnet-0b,subnet-0c")
-    assert set(stacks["network"].resources) == {"FunctionGroup", "FunctionGroupToDatabase", "DatabaseGroup"}
+    given = {"VpcId": "vpc-0a", "SubnetIds": "subnet-0a,subnet-0b,subnet-0c", "EndpointGroupId": "sg-0a"}
+    stacks = deployment(EnableDatabase="true", **given)
+    assert set(stacks["network"].resources) == {
+        *("FunctionGroup", "FunctionGroupToEndpoints", "FunctionGroupToDatabase", "DatabaseGroup")
+    }
     for name, logical in (("database", "Subnets"), ("lambda", "Process")):
         properties = stacks[name].properties(logical)
         assert properties.get("VpcConfig", properties)["SubnetIds"] == ["subnet-0a", "subnet-0b", "subnet-0c"]

@@ -30,9 +30,10 @@ MODES = ("insert-ignore", "upsert", "append")
 _SUBSTITUTES = ("clean",)
 # Of tables and columns that are not a dataset's.
 OWN_PREFIX = "sluice_"
-# https://dev.mysql.com/doc/refman/8.0/en/column-count-limit.html, and innodb-limits.html: a key has 3,072 bytes, a row
-# 65,535, of which our own columns take 5,200. Four bytes a character; numbers, dates and the like have 30 at most.
-_KEY_LIMIT, _ROW_LIMIT, _NUMBER_BYTES = 3072, 60_000, 30
+# https://dev.mysql.com/doc/refman/8.0/en/column-count-limit.html, and innodb-limits.html: a key has 16 columns and
+# 3,072 bytes, of which the row's number takes one and 8 where rows are staged by their key; a row has 65,535, of which
+# our own columns take 5,200. Four bytes a character; numbers, dates and the like have 30 at most.
+_KEY_FIELDS, _KEY_LIMIT, _ROW_LIMIT, _NUMBER_BYTES = 15, 3064, 60_000, 30
 _NAME_LIMIT = 64
 # Characters of a text column that is part of the row; a longer text is stored beside it.
 VARCHAR_LIMIT = 16_383
@@ -306,8 +307,9 @@ class _Reader:
             remedy = "a text without one is stored beside the row"
             raise self._error(where, f"{rule}, and these fields need {width:,}: {remedy}")
         key = [field for field in fields if field.name in primary_key]
-        if sum(map(_key_bytes, key)) > _KEY_LIMIT or len(key) > 16:
-            raise self._error(("schema", "primaryKey"), f"a table's key has 16 fields and {_KEY_LIMIT:,} bytes at most")
+        if sum(map(_key_bytes, key)) > _KEY_LIMIT or len(key) > _KEY_FIELDS:
+            rule = f"a table's key has {_KEY_FIELDS} fields and {_KEY_LIMIT:,} bytes at most"
+            raise self._error(("schema", "primaryKey"), rule)
         unique = [field.name for field in fields if field.unique]
         match target.mode:
             case "insert-ignore" if not (primary_key or unique):

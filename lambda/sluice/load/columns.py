@@ -38,7 +38,7 @@ def columns(dataset: Dataset) -> list[Column]:
 
 def own_columns(dataset: Dataset) -> list[Column]:
     """The columns that say where a row comes from and, for `upsert`, how late its upload is."""
-    own = [("sluice_upload", f"CHAR(32) {_ASCII}"), ("sluice_row", "BIGINT UNSIGNED")]
+    own = [("sluice_upload", "BIGINT UNSIGNED"), ("sluice_row", "BIGINT UNSIGNED")]
     if dataset.target.mode == "upsert":
         own += [
             ("sluice_modified", "DATETIME(6)"),

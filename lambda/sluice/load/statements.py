@@ -4,25 +4,34 @@ What both MySQL 8 and MariaDB take, and a temporary table no more than once a st
 are given with a statement, `%s` stands for each of them and `%%` for a percent sign.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sluice.contract.descriptor import Dataset
 from sluice.load.columns import columns, own_columns, quote
 
-# The session's own, made for a load: the rows as they were read, and where they stand in their file.
+# The session's own, made for a load: the rows as they were read, and the keys that their duplicates may have.
 STAGING = "sluice_staging"
-LINES = "sluice_lines"
+CONTESTED = "sluice_contested"
 # Of each load, made in the same transaction: what became of its rows, for whoever asks for it again.
 LOADS = "sluice_loads"
 # The order of uploads and of their rows from its last part to its first: the greater one is the later one.
 _ORDER = ("sluice_row", "sluice_upload", "sluice_version", "sluice_key", "sluice_modified")
-# The text is what processors/load.py writes. An escape character would make a backslash in a text something else.
+# The text is what processors/load.py writes. An escape character would make a backslash in a text something else. It is
+# the UTF-8 of the columns already: taken as bytes, it is not read character by character, but still checked.
 _TEXT = (
-    "CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n'"
+    "CHARACTER SET binary FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n'"
+)
+
+# In the character set of the columns that they are compared with: MySQL takes these for columns of a table, and refuses
+# to compare one of utf8mb4 with one of ascii ("illegal mix of collations").
+_UPLOAD = (
+    "(SELECT CAST(%s AS UNSIGNED) AS sluice_upload, CAST(%s AS DATETIME(6)) AS sluice_modified, %s AS sluice_key, "
+    "CAST(%s AS CHAR(1024) CHARACTER SET ascii) AS sluice_version) AS u"
 )
 
 CREATE_LOADS = (
-    f"CREATE TABLE IF NOT EXISTS {LOADS} (upload CHAR(32) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY, "
+    f"CREATE TABLE IF NOT EXISTS {LOADS} (number BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+    "upload CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL UNIQUE, "
     "table_name VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, inserted BIGINT NOT NULL, "
     "updated BIGINT NOT NULL, duplicates BIGINT NOT NULL, loaded_at DATETIME(6) NOT NULL, errors LONGBLOB NOT NULL)"
 )
@@ -30,9 +39,11 @@ RECORD = (
     f"INSERT INTO {LOADS} (upload, table_name, inserted, updated, duplicates, loaded_at, errors) "
     "VALUES (%s, %s, 0, 0, 0, UTC_TIMESTAMP(6), '')"
 )
+# Its rows have the number, which takes less room in them than the upload's id.
+NUMBER = "SELECT LAST_INSERT_ID()"
 RECORDED = f"SELECT inserted, updated, duplicates, errors FROM {LOADS} WHERE upload = %s"
-COUNTED = f"UPDATE {LOADS} SET inserted = %s, updated = %s, duplicates = %s, errors = %s WHERE upload = %s"
-DROP_STAGED = f"DROP TEMPORARY TABLE IF EXISTS {STAGING}, {LINES}"
+COUNTED = f"UPDATE {LOADS} SET inserted = %s, updated = %s, duplicates = %s, errors = %s WHERE number = %s"
+DROP_STAGED = f"DROP TEMPORARY TABLE IF EXISTS {STAGING}, {CONTESTED}"
 
 
 def name(text: str) -> str:
@@ -46,33 +57,42 @@ def keys(dataset: Dataset) -> list[tuple[str, ...]]:
     return primary + [(field.name,) for field in dataset.fields if field.unique and (field.name,) not in primary]
 
 
-def stage(dataset: Dataset) -> tuple[str, str]:
-    """The table that the text is loaded into, its rows numbered from 1 in their order, and the load."""
-    definitions = _list(f"{quote(column.name)} {column.definition}" for column in columns(dataset))
-    names = _list(quote(field.name) for field in dataset.fields)
-    return _numbered(STAGING, definitions), f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {STAGING} {_TEXT} ({names})"
+def has_one_key(dataset: Dataset) -> bool:
+    """Whether the table has no key but the primary key."""
+    return keys(dataset) == [dataset.primary_key]
 
 
-def stage_lines() -> tuple[str, str]:
-    """The same for the physical line of each row."""
-    load = f"LOAD DATA LOCAL INFILE 'lines' INTO TABLE {LINES} {_TEXT} (sluice_line)"
-    return _numbered(LINES, "sluice_line BIGINT UNSIGNED NOT NULL"), load
+def stage(dataset: Dataset) -> tuple[list[str], str]:
+    """The session's tables for a load, and what loads the text into the first: its rows in the order in which they are
+    transferred."""
+    definitions = {column.name: f"{quote(column.name)} {column.definition}" for column in columns(dataset)}
+    tables = [
+        f"CREATE TEMPORARY TABLE {STAGING} ({_list(definitions.values())}, sluice_row BIGINT UNSIGNED NOT NULL, "
+        f"PRIMARY KEY ({_list(_order(dataset, quote))})) ENGINE = InnoDB"
+    ]
+    if has_one_key(dataset):
+        tables.append(
+            f"CREATE TEMPORARY TABLE {CONTESTED} ({_list(definitions[field] for field in dataset.primary_key)}, "
+            f"PRIMARY KEY ({_list(map(quote, dataset.primary_key))})) ENGINE = InnoDB"
+        )
+    names = _list(["sluice_row", *map(quote, definitions)])
+    return tables, f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {STAGING} {_TEXT} ({names})"
 
 
-def transfer(dataset: Dataset, has_lines: bool) -> str:
-    """Puts the staged rows into their table, one after another in their order.
+def transfer(dataset: Dataset) -> str:
+    """Puts the staged rows into their table: by its one key, and of a key in the order of the file, so that no two
+    loads wait for each other crosswise; where it has no key or more than one, in the order of the file.
 
-    Affected are 1 for a row inserted, 2 for one updated, 0 for one left as it was. The values, here and below, are how
-    far a row's line is after its number, where there are no lines staged, and of the upload its id, when it was last
-    modified, its key and its version id.
+    Affected are 1 for a row inserted, 2 for one updated, 0 for one left as it was. The values, here and below, are the
+    number of the load and of the upload when it was last modified, its key and its version id.
     """
     target, mode = name(dataset.target.table), dataset.target.mode
     # What each column of the table gets.
     values = {name(field.name): f"s.{name(field.name)}" for field in dataset.fields}
-    values |= {column.name: f"u.{column.name}" for column in own_columns(dataset)} | {"sluice_row": _row(has_lines)}
+    values |= {column.name: f"u.{column.name}" for column in own_columns(dataset)} | {"sluice_row": "s.sluice_row"}
     sql = (
         f"INSERT INTO {target} ({', '.join(values)}) SELECT STRAIGHT_JOIN {', '.join(values.values())} "
-        f"FROM {_staged(has_lines)} ORDER BY s.sluice_n"
+        f"FROM {_UPLOAD} JOIN {STAGING} AS s ORDER BY {_list(f's.{column}' for column in _order(dataset, name))}"
     )
     if mode == "append":
         return sql
@@ -88,57 +108,64 @@ def transfer(dataset: Dataset, has_lines: bool) -> str:
     )
 
 
-def count_duplicates(dataset: Dataset, has_lines: bool) -> str:
-    """How many staged rows are not those that their table has now, and how many of these gave way to one of the same
-    upload. Its one key is the primary key."""
+def contest(dataset: Dataset, limit: int) -> tuple[str, str]:
+    """Keeps the keys of rows in the table that are of other uploads, which takes the load's number, and adds those that
+    more than one staged row has: a duplicate has one of these. Affected by the first are the rows that it keeps; where
+    they are more than `limit`, it has not kept all. The one key is the primary key.
+    """
+    target, key = name(dataset.target.table), [name(field) for field in dataset.primary_key]
+    keep = f"INSERT INTO {CONTESTED} ({_list(key)}) SELECT {_list(key)} FROM"
     return (
-        "SELECT STRAIGHT_JOIN COUNT(*), COALESCE(SUM(k0.sluice_upload = u.sluice_upload), 0) "
-        f"FROM {_clashes(dataset, has_lines)}"
+        f"{keep} {target} WHERE sluice_upload <> %s LIMIT {limit + 1}",
+        f"{keep} {STAGING} AS s GROUP BY {_list(key)} HAVING COUNT(*) > 1 "
+        f"ON DUPLICATE KEY UPDATE {key[0]} = {CONTESTED}.{key[0]}",
     )
 
 
-def list_duplicates(dataset: Dataset, has_lines: bool, limit: int) -> str:
+def count_duplicates(dataset: Dataset, among_contested: bool) -> str:
+    """How many staged rows are not those that their table has now, and how many of these gave way to one of the same
+    upload. Its one key is the primary key. They are looked for among all staged rows, or those whose key `contest` has
+    kept."""
+    return (
+        "SELECT STRAIGHT_JOIN COUNT(*), COALESCE(SUM(k0.sluice_upload = u.sluice_upload), 0) "
+        f"FROM {_clashes(dataset, among_contested)}"
+    )
+
+
+def list_duplicates(dataset: Dataset, among_contested: bool, limit: int) -> str:
     """The first of the same: line, values of the fields of all keys, then of each key upload and line of the row
     that has it in the table, NULL where none has."""
     parts = [f"s.{name(field)}" for key in keys(dataset) for field in key]
-    holders = [f"k{place}.sluice_upload, k{place}.sluice_row" for place in range(len(keys(dataset)))]
+    holders, loads = [], []
+    for place in range(len(keys(dataset))):
+        holders += [f"COALESCE(h{place}.upload, k{place}.sluice_upload)", f"k{place}.sluice_row"]
+        loads.append(f"LEFT JOIN {LOADS} AS h{place} ON h{place}.number = k{place}.sluice_upload")
     return (
-        f"SELECT STRAIGHT_JOIN {', '.join([_row(has_lines), *parts, *holders])} "
-        f"FROM {_clashes(dataset, has_lines)} ORDER BY s.sluice_n LIMIT {limit}"
+        f"SELECT STRAIGHT_JOIN {', '.join(['s.sluice_row', *parts, *holders])} "
+        f"FROM {_clashes(dataset, among_contested, loads)} ORDER BY s.sluice_row LIMIT {limit}"
     )
 
 
-def _clashes(dataset: Dataset, has_lines: bool) -> str:
+def _clashes(dataset: Dataset, among_contested: bool, loads: Iterable[str] = ()) -> str:
     """Staged rows beside the rows that have their keys, where one of these is another row."""
     target = name(dataset.target.table)
-    joins, others = [], []
+    joins, others = [f"JOIN {STAGING} AS s"], []
+    if among_contested:
+        joins = [f"JOIN {CONTESTED} AS c {joins[0]} ON {_same(dataset.primary_key, 'c', 's')}"]
     for place, key in enumerate(keys(dataset)):
-        same = " AND ".join(f"k{place}.{name(field)} = s.{name(field)}" for field in key)
-        joins.append(f"LEFT JOIN {target} AS k{place} ON {same}")
+        joins.append(f"LEFT JOIN {target} AS k{place} ON {_same(key, f'k{place}', 's')}")
         # NULL where there is none.
-        others.append(f"NOT (k{place}.sluice_row = {_row(has_lines)} AND k{place}.sluice_upload = u.sluice_upload)")
-    return f"{_staged(has_lines)} {' '.join(joins)} WHERE {' OR '.join(others)}"
+        others.append(f"NOT (k{place}.sluice_row = s.sluice_row AND k{place}.sluice_upload = u.sluice_upload)")
+    return f"{_UPLOAD} {' '.join([*joins, *loads])} WHERE {' OR '.join(others)}"
 
 
-def _staged(has_lines: bool) -> str:
-    # In the character set of the columns that they are compared with: MySQL takes these for columns of a table, and
-    # refuses to compare one of utf8mb4 with one of ascii ("illegal mix of collations").
-    upload = (
-        "(SELECT CAST(%s AS UNSIGNED) AS shift, CAST(%s AS CHAR(32) CHARACTER SET ascii) AS sluice_upload, "
-        "CAST(%s AS DATETIME(6)) AS sluice_modified, %s AS sluice_key, "
-        "CAST(%s AS CHAR(1024) CHARACTER SET ascii) AS sluice_version) AS u"
-    )
-    lines = f" JOIN {LINES} AS l ON l.sluice_n = s.sluice_n" if has_lines else ""
-    return f"{upload} JOIN {STAGING} AS s{lines}"
+def _same(key: Iterable[str], one: str, other: str) -> str:
+    return " AND ".join(f"{one}.{name(field)} = {other}.{name(field)}" for field in key)
 
 
-def _row(has_lines: bool) -> str:
-    return "l.sluice_line" if has_lines else "s.sluice_n + u.shift"
-
-
-def _numbered(table: str, columns: str) -> str:
-    number = "sluice_n BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY"
-    return f"CREATE TEMPORARY TABLE {table} ({number}, {columns}) ENGINE = InnoDB"
+def _order(dataset: Dataset, quoted: Callable[[str], str]) -> list[str]:
+    key = dataset.primary_key if has_one_key(dataset) else ()
+    return [*map(quoted, key), "sluice_row"]
 
 
 def _list(parts: Iterable[str]) -> str:

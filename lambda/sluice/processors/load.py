@@ -1,12 +1,14 @@
 """The valid rows as the text that LOAD DATA reads (https://dev.mysql.com/doc/refman/8.0/en/load-data.html).
 
-UTF-8, a line each ended by `\\n`, a cell for each field, separated by commas; cells may be in double quotes, which are
-doubled within; nothing is an escape. NULL is the bare word. Numbers are exact, instants in UTC.
+UTF-8, a line each ended by `\\n`, with the number of the row's physical line in the file and a cell for each field,
+separated by commas; cells may be in double quotes, which are doubled within; nothing is an escape. NULL is the bare
+word. Numbers are exact, instants in UTC.
 """
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import count
 
 from sluice.contract.check import Block
 from sluice.contract.descriptor import Dataset
@@ -33,11 +35,11 @@ def load(blocks: Iterable[Block], write: Callable[[bytes], object], dataset: Dat
     for block in blocks:
         # As a cell, the word would be text in the file and NULL in the table.
         if alike and block.values is None and b"NULL" not in block.data:
-            write(_with_nulls(block.data))
+            write(_numbered(_with_nulls(block.data), block))
         elif delimited and block.values is None:
-            write(_rewritten(block.data, dataset.dialect.delimiter, writers))
+            write(_numbered(_rewritten(block.data, dataset.dialect.delimiter, writers), block))
         else:
-            write(b"".join(map(_line, rows([block], dataset))))
+            write(b"".join(map(_line, count(block.line), rows([block], dataset))))
 
 
 def _is_alike(dataset: Dataset) -> bool:
@@ -48,6 +50,12 @@ def _is_alike(dataset: Dataset) -> bool:
 
 def _is_alike_in(field: Field) -> bool:
     return field.type in _ALIKE and "%" not in field.format
+
+
+def _numbered(lines: bytes, block: Block) -> bytes:
+    """The lines of a block, none of which has a line end within, each with its number before it."""
+    form = b"%d," + lines[:-1].replace(b"%", b"%%").replace(b"\n", b"\n%d,") + b"\n"
+    return form % tuple(range(block.line, block.line + block.rows))
 
 
 def _with_nulls(lines: bytes) -> bytes:
@@ -75,8 +83,8 @@ def _writer(field: Field) -> Callable[[str], str]:
     return lru_cache(_REMEMBERED)(lambda cell: _cell(field.parse(cell)))
 
 
-def _line(values: list[Value | None]) -> bytes:
-    return (",".join(map(_cell, values)) + "\n").encode()
+def _line(number: int, values: list[Value | None]) -> bytes:
+    return (",".join([str(number), *map(_cell, values)]) + "\n").encode()
 
 
 def _cell(value: Value | None) -> str:

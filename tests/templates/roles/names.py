@@ -123,6 +123,11 @@ UPDATING = (
     "cloudformation:DescribeStackEvents cloudformation:DescribeStacks cloudformation:ExecuteChangeSet "
     "cloudformation:TagResource cloudformation:UntagResource cloudformation:UpdateTerminationProtection"
 )
+# Of who plans.
+FINDING_PREFIX_LISTS = [
+    may("ec2:DescribeManagedPrefixLists", "*"),
+    may_not("ec2:GetManagedPrefixListEntries ec2:CreateManagedPrefixList ec2:DescribeVpcs", "*"),
+]
 CHANGING_ROLES = (
     "iam:CreateRole iam:DeleteRole iam:DeleteRolePolicy iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies "
     "iam:ListRolePolicies iam:PutRolePolicy iam:TagRole iam:UntagRole iam:UpdateAssumeRolePolicy iam:UpdateRole "

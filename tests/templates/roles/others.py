@@ -9,6 +9,7 @@ from templates.roles.names import (
     CLUSTER,
     CONNECTION,
     DATABASE,
+    FINDING_PREFIX_LISTS,
     FUNCTION,
     LEDGER,
     LOOK,
@@ -130,5 +131,6 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("sts:AssumeRole iam:PutRolePolicy", TARGET.arn("CloudFormationRole")),
         may_not("iam:PutRolePolicy iam:UpdateAssumeRolePolicy", STACKS["github-oidc"].arn("Planner")),
         may_not("lambda:UpdateFunctionCode lambda:InvokeFunction", FUNCTION),
+        *FINDING_PREFIX_LISTS,
     ],
 }

@@ -6,6 +6,7 @@ from templates.roles.names import (
     ARTIFACTS,
     BUCKETS,
     CHANGING_ROLES,
+    FINDING_PREFIX_LISTS,
     INTAKE,
     LEDGER,
     PIPELINE,
@@ -76,6 +77,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
     ],
     ("target", "PlanRole"): [
         *PLANNING,
+        *FINDING_PREFIX_LISTS,
         may_not(
             "cloudformation:ExecuteChangeSet cloudformation:UpdateStack cloudformation:SetStackPolicy "
             "cloudformation:UpdateTerminationProtection",

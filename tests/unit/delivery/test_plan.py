@@ -1,15 +1,19 @@
 """What a plan says of change sets as CloudFormation describes them, which lane it takes, and what it refuses."""
 
 import copy
+import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
+from delivery import plan_command
 from delivery.changes import Change, leaves
 from delivery.plan import PlanError, Request, make
 from delivery.plan_command import main, write
+from support.ec2 import LOOKED_UP, Ec2
 
 ROOT_ARN = "arn:aws:cloudformation:us-east-1:111122223333:changeSet/plan-1/0001"
 STACK_ID = "arn:aws:cloudformation:us-east-1:111122223333:stack/sluice-staging/0003"
@@ -333,3 +337,31 @@ def test_a_file_does_not_lift_the_guards_of_an_environment(tmp_path: Path) -> No
     asked["configuration"] = str(tmp_path / "production.json")
     with pytest.raises(SystemExit, match="Environment is not production"):
         main([part for name, value in asked.items() for part in (f"--{name}", value)])
+
+
+@pytest.mark.parametrize(("enabled", "given"), [("true", "true"), ("false", "true"), ("true", "false"), ("true", "")])
+def test_the_prefix_lists_of_a_database_are_looked_up_in_the_target(
+    enabled: str, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the role that plans; where a parameter of the command turns the database off, not at all."""
+    is_on, cloudformation = (given or enabled) == "true", CloudFormation({"": []})
+    bucket = SimpleNamespace(put_object=lambda **_: None, meta=SimpleNamespace(region_name="eu-central-1"))
+    target = {"cloudformation": cloudformation} | ({"ec2": Ec2()} if is_on else {})
+    assumed = {"planner": SimpleNamespace(client=target.__getitem__)}
+    monkeypatch.setattr(plan_command, "boto3", SimpleNamespace(client={"s3": bucket}.__getitem__))
+    monkeypatch.setattr(plan_command, "assumed", SimpleNamespace(session=assumed.__getitem__))
+    monkeypatch.setattr(plan_command.artifact, "ROOT", tmp_path)
+    (tmp_path / "root.yaml").write_text(TEMPLATE)
+    settings = {"Parameters": {"Environment": "staging", "EnableDatabase": enabled}}
+    (tmp_path / "staging.json").write_text(json.dumps(settings))
+
+    main(
+        ["--stack", "s", "--bucket", "b", "--role-arn", ROLE, "--assume-role", "planner"]
+        + ["--template", str(tmp_path / "root.yaml"), "--configuration", str(tmp_path / "staging.json")]
+        + (["--parameter", f"EnableDatabase={given}"] if given else [])
+    )
+
+    [request] = cloudformation.created
+    passed = {one["ParameterKey"]: one["ParameterValue"] for one in request["Parameters"]}
+    expected = {"Environment": "staging", "EnableDatabase": given or enabled}
+    assert passed == expected | (LOOKED_UP if is_on else {})

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,6 +15,7 @@ from delivery import preview as preview_module
 from delivery import templates as packaging
 from delivery.artifact import ROOT
 from delivery.preview import PreviewError, hand_over, main, preview
+from support.ec2 import LOOKED_UP, Ec2
 from templates.cfn import COMMIT, KEY_ID
 from templates.decisions import allows
 from templates.roles.names import ARTIFACTS, BUCKETS, PIPELINE, STACKS, arn, stack
@@ -99,10 +101,14 @@ def changed(name: str) -> packaging.Packaged:
     return packaging.Packaged(PACKAGED.root.replace(digest, new_digest), "", children)
 
 
+def clients(cloudformation: CloudFormation, s3: S3 | None = None, **others: Any) -> Callable[[str], Any]:
+    return {"cloudformation": cloudformation, "s3": s3 or S3(), **others}.__getitem__
+
+
 def planned(cloudformation: CloudFormation, s3: S3, packaged: packaging.Packaged = PACKAGED) -> tuple[dict, str]:
     """What the change set was made of, and the plan as text."""
     said: list[str] = []
-    made = preview(cloudformation, s3, packaged, DIGEST, said.append)
+    made = preview(clients(cloudformation, s3), packaged, DIGEST, said.append)
     assert said == [f"stored s3://{BUCKET}/{key}" for key in s3.objects]
     return cloudformation.made[0], made.as_markdown()
 
@@ -143,11 +149,24 @@ def test_only_the_artifact_and_the_settings_are_new() -> None:
     assert {"Key": "Environment", "Value": "staging"} in request["Tags"]
 
 
+def test_the_prefix_lists_of_a_database_are_looked_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = json.loads(preview_module.CONFIGURATION.read_text())
+    settings["Parameters"]["EnableDatabase"] = "true"
+    (tmp_path / "staging.json").write_text(json.dumps(settings))
+    monkeypatch.setattr(preview_module, "CONFIGURATION", tmp_path / "staging.json")
+    cloudformation = CloudFormation()
+
+    preview(clients(cloudformation, ec2=Ec2(lambda action: ask(action, "*"))), PACKAGED, DIGEST)
+
+    parameters = {one["ParameterKey"]: one["ParameterValue"] for one in cloudformation.made[0]["Parameters"]}
+    assert parameters.items() >= LOOKED_UP.items()
+
+
 def test_without_staging_there_is_no_plan() -> None:
     cloudformation = CloudFormation()
     del cloudformation.stack["RoleARN"]
     with pytest.raises(PreviewError, match="sluice-staging was not deployed by its pipeline yet"):
-        preview(cloudformation, S3(), PACKAGED, DIGEST)
+        preview(clients(cloudformation), PACKAGED, DIGEST)
 
 
 def refusing(code: str, message: str) -> Callable[..., dict]:
@@ -161,10 +180,10 @@ def test_a_missing_stack_is_told_from_a_refusal() -> None:
     cloudformation = CloudFormation()
     cloudformation.describe_stacks = refusing("ValidationError", "Stack with id sluice-staging does not exist")
     with pytest.raises(PreviewError):
-        preview(cloudformation, S3(), PACKAGED, DIGEST)
+        preview(clients(cloudformation), PACKAGED, DIGEST)
     cloudformation.describe_stacks = refusing("AccessDenied", "not authorized")
     with pytest.raises(ClientError):
-        preview(cloudformation, S3(), PACKAGED, DIGEST)
+        preview(clients(cloudformation), PACKAGED, DIGEST)
 
 
 @pytest.fixture
@@ -202,12 +221,12 @@ def test_outside_of_a_workflow_nothing_is_handed_over(monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    clients = {"cloudformation": CloudFormation(), "s3": S3()}
-    monkeypatch.setattr(preview_module, "boto3", SimpleNamespace(client=clients.__getitem__))
+    fakes = {"cloudformation": CloudFormation(), "s3": S3()}
+    monkeypatch.setattr(preview_module, "boto3", SimpleNamespace(client=fakes.__getitem__))
     built = SimpleNamespace(digest=DIGEST)
     monkeypatch.setattr(preview_module.artifact, "named_target", lambda name: {"lambda": name}[name])
     monkeypatch.setattr(preview_module.artifact, "build", lambda target, out_dir: built)
-    return clients
+    return fakes
 
 
 def test_the_command_prints_the_plan_and_hands_it_over(

@@ -36,15 +36,16 @@ class FakeWriter:
     def write(self, data: bytes) -> None:
         self._data += data
 
-    def commit(self, rows, row_number):
+    def commit(self, rows):
         if self._tables.fails:
             self._tables.fails -= 1
             raise TransientError("the database went away")
         self._tables.committed.setdefault(self._upload.id, (self._data, rows))
         message = "repeats the primary key (id) of another row"
+        numbers = [int(line.partition(b",")[0]) for line in self._data.splitlines()]
         errors = [
-            RowError(row_number(number), None, "duplicate-row", message, "secret")
-            for number in self._tables._duplicates
+            RowError(numbers[place - 1], None, "duplicate-row", message, "secret")
+            for place in self._tables._duplicates
         ]
         return self._tables._loaded, errors
 

@@ -20,7 +20,7 @@ schema:
     "staff",
     "insert-ignore",
 )
-OWN = (ExistingColumn("sluice_upload", "char(32) ascii_bin", False), ExistingColumn("sluice_row", "bigint", False))
+OWN = (ExistingColumn("sluice_upload", "bigint unsigned", False), ExistingColumn("sluice_row", "bigint", False))
 ID, MAIL = ExistingColumn("id", "bigint", False), ExistingColumn("mail", "varchar(200) utf8mb4_bin", False)
 NOTE = ExistingColumn("note", "longtext utf8mb4_bin", True)
 WANTED = ExistingTable((ID, MAIL, NOTE, *OWN), ("id",), frozenset([("mail",)]))
@@ -36,7 +36,7 @@ def test_a_table_has_a_column_for_each_field_and_keys():
         "  `id` BIGINT NOT NULL,",
         "  `mail` VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,",
         "  `note` LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,",
-        "  `sluice_upload` CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,",
+        "  `sluice_upload` BIGINT UNSIGNED NOT NULL,",
         "  `sluice_row` BIGINT UNSIGNED NOT NULL,",
         "  PRIMARY KEY (`id`),",
         "  UNIQUE KEY (`mail`)",

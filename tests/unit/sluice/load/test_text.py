@@ -1,6 +1,7 @@
 """The text that rows are loaded from: what a real server makes of it, by the fast path and without it."""
 
 import dataclasses
+import itertools
 import ssl
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.errors import PermanentError
-from sluice.load.columns import columns, create_table, quote
+from sluice.load import statements
+from sluice.load.columns import columns, quote
 from sluice.processors.load import load
 from support.datasets import checked_blocks, dataset, loading
 
@@ -64,9 +66,9 @@ EXPECTED = {
 }
 
 
-def text(given_dataset, data: bytes) -> bytes:
+def text(given_dataset, data: bytes, size: int = 1 << 20) -> bytes:
     pieces: list[bytes] = []
-    load(checked_blocks(given_dataset, data), pieces.append, given_dataset, "")
+    load(checked_blocks(given_dataset, data, size), pieces.append, given_dataset, "")
     return b"".join(pieces)
 
 
@@ -81,15 +83,12 @@ def table(server, given_dataset, data: bytes, path) -> list[tuple]:
         cursor.execute("CREATE DATABASE text")
         cursor.execute("USE text")
         cursor.execute("SET sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE'")
-        cursor.execute(create_table(given_dataset))
-        cursor.execute("ALTER TABLE rows_of_all DROP COLUMN sluice_upload, DROP COLUMN sluice_row")
-        cursor.execute(
-            f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE rows_of_all CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' "
-            f"OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n' ({names})"
-        )
+        [create], load_rows = statements.stage(given_dataset)
+        cursor.execute(create)
+        cursor.execute(load_rows.replace("'rows'", f"'{path}'"))
         cursor.execute("SHOW WARNINGS")
         assert cursor.fetchall() == ()
-        cursor.execute(f"SELECT {names} FROM rows_of_all")
+        cursor.execute(f"SELECT sluice_row, {names} FROM {statements.STAGING} ORDER BY sluice_row")
         return list(cursor.fetchall())
 
 
@@ -100,14 +99,15 @@ def test_the_table_has_the_values_of_the_file(server, tmp_path, descriptor):
     delimiter = given_dataset.dialect.delimiter
     names = [field.name for field in given_dataset.fields]
     cells = [[CELLS[name][row % len(CELLS[name])] for name in names] for row in range(40)]
-    header = delimiter.join(names)
-    data = "".join(f"{line}\n" for line in [header, *(delimiter.join(row) for row in cells)]).encode()
+    lines = [f"{delimiter.join(row)}\n" for row in (names, *cells)]
+    numbers = itertools.accumulate((line.count("\n") for line in lines[:-1]), initial=1)
+    data = "".join(lines).encode()
 
     rows = table(server, given_dataset, data, tmp_path / "rows")
 
     expected = [
-        tuple(EXPECTED.get(name, str)(cell) if cell else None for name, cell in zip(names, row, strict=True))
-        for row in cells
+        (line, *(EXPECTED.get(name, str)(cell) if cell else None for name, cell in zip(names, row, strict=True)))
+        for line, row in zip(list(numbers)[1:], cells, strict=True)
     ]
     assert rows == expected
     if given_dataset.acceptor:
@@ -120,16 +120,34 @@ def test_an_empty_cell_is_null_and_the_word_is_text(rows):
     assert THREE.acceptor
 
     data = "".join(f"{','.join(row)}\n" for row in ["abc", *rows]).encode()
-    lines = [line.split(",") for line in text(THREE, data).decode().splitlines()]
+    lines = [line.split(",")[1:] for line in text(THREE, data).decode().splitlines()]
 
     written = [[{"NULL": "", '"NULL"': "NULL"}.get(cell, cell.strip('"')) for cell in line] for line in lines]
     assert written == rows
 
 
-def test_a_file_of_plain_rows_is_the_text_itself():
-    rows = b"".join(b"%d,person.%d@example.org\n" % (n, n) for n in range(10_000))
+def test_a_file_of_plain_rows_is_the_text_itself_with_numbers():
+    rows = [b"%d,person%%d.%d@example.org\n" % (n, n) for n in range(10_000)]
 
-    assert text(dataset("people"), b"id,email\n" + rows) == rows
+    numbered = b"".join(b"%d,%b" % (number, row) for number, row in enumerate(rows, 2))
+    assert text(dataset("people"), b"id,email\n" + b"".join(rows)) == numbered
+
+
+LINES = st.sampled_from([b"1,a@b.org", b"2,c%d@d.org", b'3,"e@f.org"', b"x,g@h.org", b"", b'x,"i\n\nj"'])
+
+
+@settings(deadline=None)
+@given(st.lists(LINES, max_size=40).map(lambda lines: [b"0,z@z.org", *lines]), st.integers(1, 90))
+def test_a_valid_row_has_the_number_of_its_line(lines, size):
+    data = b"id,email\n" + b"\n".join(lines) + b"\n"
+    valid = [line.replace(b'"', b"") for line in lines if line[:1].isdigit()]
+
+    numbered = [line.replace(b'"', b"").split(b",", 1) for line in text(dataset("people"), data, size).splitlines()]
+
+    physical = data.split(b"\n")
+    assert [row for _, row in numbered] == valid
+    assert [physical[int(number) - 1].replace(b'"', b"") for number, _ in numbered] == valid
+    assert len({number for number, _ in numbered}) == len(valid)
 
 
 def test_no_row_is_no_load():
