@@ -14,7 +14,8 @@ from moto import mock_aws
 def imported(name: str, **environment: str) -> Iterator[ModuleType]:
     """The module of a handler, imported anew with these environment variables, in an AWS of moto's."""
     account = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-    with pytest.MonkeyPatch.context() as patch, mock_aws():
+    # In this order: moto puts the whole environment back, and what is undone after that would stay.
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
         for key, value in {"POWERTOOLS_SERVICE_NAME": name, **account, **environment}.items():
             patch.setenv(key, value)
         sys.modules.pop(f"sluice.handlers.{name}", None)

@@ -159,9 +159,9 @@ def test_the_ledger_lists_what_has_ended_by_dataset_and_day() -> None:
 def test_only_the_final_write_sets_the_indexs_partition() -> None:
     """So claims and retries write nothing to it."""
     source = ast.parse((ROOT / "lambda" / "sluice" / "ledger.py").read_text())
-    [ledger] = [node for node in source.body if isinstance(node, ast.ClassDef) and node.name == "Ledger"]
-    setting = {method.name for method in ledger.body if "dataset_day = " in ast.unparse(method)}
-    assert setting == {"finish"}
+    functions = [node for node in ast.walk(source) if isinstance(node, ast.FunctionDef)]
+    [ending] = [function for function in functions if "dataset_day = " in ast.unparse(function)]
+    assert {one.name for one in functions if f"{ending.name}(" in ast.unparse(one)} == {"finish", "record", ending.name}
 
 
 @pytest.mark.parametrize(("name", "logical"), [(name, logical) for name, logical, _ in resources("AWS::SQS::Queue")])
