@@ -98,12 +98,17 @@ def test_the_ledger_lists_what_has_ended_by_dataset_and_day() -> None:
     }
 
 
-def test_only_the_final_write_sets_the_indexs_partition() -> None:
-    """So claims and retries write nothing to it."""
+def test_only_final_writes_set_the_partition_of_what_has_ended_and_only_claims_that_of_what_is_open() -> None:
+    """So retries write nothing to either index."""
     source = ast.parse((ROOT / "lambda" / "sluice" / "ledger.py").read_text())
-    [ledger] = [node for node in source.body if isinstance(node, ast.ClassDef) and node.name == "Ledger"]
-    setting = {method.name for method in ledger.body if "dataset_day = " in ast.unparse(method)}
-    assert setting == {"finish"}
+    functions = {node.name: ast.unparse(node) for node in ast.walk(source) if isinstance(node, ast.FunctionDef)}
+
+    def holding(text: str) -> set[str]:
+        return {name for name, body in functions.items() if text in body}
+
+    assert holding("dataset_day = ") == {"_ending"}
+    assert holding("_ending(") - {"_ending"} == {"finish", "record"}
+    assert holding("open_day = ") == {"claim"}
 
 
 @pytest.mark.parametrize("logical", ["Intake", "DeadLetters"])
