@@ -60,7 +60,7 @@ class Aws:
 
     def __init__(self) -> None:
         self.s3, self.dynamodb, self.sns, self.sqs = map(_client, ("s3", "dynamodb", "sns", "sqs"))
-        for bucket in ("uploads", "results", "lake"):
+        for bucket in ("uploads", "results"):
             self.s3.create_bucket(Bucket=bucket)
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         self.dynamodb.create_table(
@@ -87,18 +87,6 @@ class Aws:
             ],
             BillingMode="PAY_PER_REQUEST",
         )
-        self.dynamodb.create_table(
-            TableName="windows",
-            KeySchema=[
-                {"AttributeName": "period", "KeyType": "HASH"},
-                {"AttributeName": "sensor", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "period", "AttributeType": "S"},
-                {"AttributeName": "sensor", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
         self.topic = self.sns.create_topic(Name="uploads")["TopicArn"]
         self.subscriber = self.sqs.create_queue(QueueName="subscriber")["QueueUrl"]
         self.sns.subscribe(
@@ -111,6 +99,22 @@ class Aws:
         self.storage = Storage(self.s3, "results")
         self.notifier = Notifier(self.sns, self.topic)
         self._sequencer = 0x0055AED6DCD90281E5
+
+    def add_stream(self) -> None:
+        """Adds what there is with a stream: the lake and the table of windows."""
+        self.s3.create_bucket(Bucket="lake")
+        self.dynamodb.create_table(
+            TableName="windows",
+            KeySchema=[
+                {"AttributeName": "period", "KeyType": "HASH"},
+                {"AttributeName": "sensor", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "period", "AttributeType": "S"},
+                {"AttributeName": "sensor", "AttributeType": "S"},
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
 
     def intake(self, **changes: object) -> Intake:
         parts = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from botocore.endpoint import Endpoint
 from moto import mock_aws
 
 from support.deployment import Aws
@@ -48,3 +49,17 @@ def event():
         return json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
 
     return read
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The operations that are asked of AWS, each time that a request is sent."""
+    sent: list[str] = []
+    send = Endpoint._send_request
+
+    def record(endpoint, request, operation):
+        sent.append(operation.name)
+        return send(endpoint, request, operation)
+
+    monkeypatch.setattr(Endpoint, "_send_request", record)
+    return sent

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from botocore.endpoint import Endpoint
 from botocore.exceptions import ClientError
 
 from local.invocation import Context
@@ -89,20 +88,6 @@ def notification(upload) -> str:
         key=upload.key, versionId=upload.version_id, sequencer=upload.sequencer, size=upload.size
     )
     return json.dumps(event)
-
-
-@pytest.fixture
-def requests(monkeypatch):
-    """The operations that are asked of AWS, each time that a request is sent."""
-    sent = []
-    send = Endpoint._send_request
-
-    def record(endpoint, request, operation):
-        sent.append(operation.name)
-        return send(endpoint, request, operation)
-
-    monkeypatch.setattr(Endpoint, "_send_request", record)
-    return sent
 
 
 def test_a_clean_file_costs_five_requests(aws, process, requests):

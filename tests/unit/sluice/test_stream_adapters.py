@@ -20,6 +20,12 @@ TEN = datetime(2026, 11, 28, 10, 0, tzinfo=UTC)
 BATCH = Upload("lake", "raw/temperature/2026/11/28/10/shardId-000000000000-1-9-abc.jsonl.gz", STREAM_VERSION, 12)
 
 
+@pytest.fixture
+def aws(aws):
+    aws.add_stream()
+    return aws
+
+
 @pytest.fixture(params=["memory", "aws"])
 def windows(request):
     """The windows table, in memory and in moto."""

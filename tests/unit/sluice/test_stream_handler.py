@@ -5,7 +5,6 @@ import json
 from decimal import Decimal
 
 import pytest
-from botocore.endpoint import Endpoint
 from botocore.exceptions import ClientError
 
 from local.invocation import Context
@@ -17,6 +16,12 @@ from support.readings import Put, batch, discarded, lines, message, read_process
 TIME = "2026-11-28T10:05:10Z"
 MINUTE, HOUR, DAY = Resolution
 MAX_RECEIVES = 3
+
+
+@pytest.fixture
+def aws(aws):
+    aws.add_stream()
+    return aws
 
 
 @pytest.fixture
@@ -69,20 +74,6 @@ def stumble(stream, monkeypatch):
         monkeypatch.setattr(stream.intake, "_check", check)
 
     return on
-
-
-@pytest.fixture
-def requests(monkeypatch) -> list[str]:
-    """The operations that are asked of AWS."""
-    sent = []
-    send = Endpoint._send_request
-
-    def record(endpoint, request, operation):
-        sent.append(operation.name)
-        return send(endpoint, request, operation)
-
-    monkeypatch.setattr(Endpoint, "_send_request", record)
-    return sent
 
 
 def objects(aws) -> dict[str, bytes]:
