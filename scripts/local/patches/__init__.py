@@ -2,7 +2,7 @@
 
 Every patch is one function that takes the cloud's folder and changes ministack in this
 process. Its docstring says what stock ministack does and what AWS does, so that it can
-be offered upstream; tests/local/test_patches.py has a test for each that fails without it.
+be offered upstream; tests/local/ has a test for each that fails without it (test_patches.py, test_streams.py).
 """
 
 import inspect
@@ -15,10 +15,11 @@ def apply(folder: Path, without: set[str] | frozenset[str] = frozenset()) -> Non
 
     Raises KeyError for a name in `without` that is no patch.
     """
-    from local.patches import access, databases, functions, queues, stacks, stubs
+    from local.patches import access, databases, functions, queues, stacks, streams, stubs
 
     patches = {patch.__name__: patch
-               for module in (access, databases, functions, queues, stacks, stubs) for patch in module.PATCHES}
+               for module in (access, databases, functions, queues, stacks, streams, stubs)
+               for patch in module.PATCHES}
     for name in without:
         del patches[name]
     for patch in patches.values():
