@@ -531,8 +531,8 @@ print([message["body"] for message in queue["messages"]])
 
 
 LISTING = """
-from local.patches import access, databases, functions, queues, stacks, streams, stubs
-modules = access, databases, functions, queues, stacks, streams, stubs
+from local.patches import access, databases, functions, http_apis, queues, stacks, streams, stubs
+modules = access, databases, functions, http_apis, queues, stacks, streams, stubs
 print(*(patch.__name__ for module in modules for patch in module.PATCHES))
 """
 
@@ -551,5 +551,6 @@ def test_no_lost_messages(tmp_path, without, left):
 
 
 def test_every_patch_has_a_check(tmp_path):
-    of_streams = {"kinesis_mappings", "dynamodb_mappings", "starting_timestamp", "sequence_numbers"}  # test_streams.py
-    assert set(inside(tmp_path, LISTING).split()) == {*CHECKS, "no_lost_messages"} | of_streams
+    elsewhere = {"kinesis_mappings", "dynamodb_mappings", "starting_timestamp", "sequence_numbers",  # test_streams.py
+                 "cross_origin", "access_logs", "disabled_endpoint"}  # test_http_apis.py
+    assert set(inside(tmp_path, LISTING).split()) == {*CHECKS, "no_lost_messages"} | elsewhere
