@@ -478,6 +478,22 @@ def role_as_principal(cloud: Cloud) -> None:
     assert refusal(assume, caller=other) == "AccessDenied"
 
 
+def caller_of_another_account(cloud: Cloud) -> None:
+    bucket = unique("theirs")
+    theirs = cloud.of("444455556666").client("s3")
+    theirs.create_bucket(Bucket=bucket)
+    trust, putting = {"Principal": {"AWS": ACCOUNT_ROOT}}, {"Action": "s3:PutObject", "Resource": "*"}
+    ours, other = role(cloud, trust, putting), role(cloud, trust, putting)
+    theirs.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": ACCOUNT_ROOT}, "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/in/*", "Condition": {"ArnEquals": {"aws:PrincipalArn": ours}}}]}))
+    our, another = (cloud.client("s3", cloud.assume(arn, "tester")) for arn in (ours, other))
+    our.put_object(Bucket=bucket, Key="in/ours", Body=b"")
+    assert refusal(our.put_object, Bucket=bucket, Key="elsewhere", Body=b"") == "AccessDenied"
+    assert refusal(another.put_object, Bucket=bucket, Key="in/another", Body=b"") == "AccessDenied"
+    assert [found["Key"] for found in theirs.list_objects_v2(Bucket=bucket)["Contents"]] == ["in/ours"]
+
+
 def objects_of_other_accounts(cloud: Cloud) -> None:
     template = nesting(cloud, "Resources: {Queue: {Type: AWS::SQS::Queue}}")
     assert deploy(cloud.of("444455556666"), template, unique("apart"))["StackStatus"] == "CREATE_COMPLETE"
@@ -487,8 +503,8 @@ CHECKS = {check.__name__: check for check in (
     nested_attributes, nested_names, nested_create_rollback, nested_retain, nested_change_sets, missing_code,
     deleted_function_ends, python_runtime, function_logs, pipeline, connection, releases, iam_decisions,
     tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, queue_batches,
-    subscription_resource, change_set_names, role_as_principal, objects_of_other_accounts, master_secret,
-    database_server, rotation, group_egress, rotation_schedule)}
+    subscription_resource, change_set_names, role_as_principal, caller_of_another_account, objects_of_other_accounts,
+    master_secret, database_server, rotation, group_egress, rotation_schedule)}
 
 
 @pytest.mark.parametrize("name", CHECKS)
