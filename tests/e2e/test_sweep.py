@@ -209,7 +209,7 @@ def test_a_replay_is_another_attempt_with_the_same_result(deployment):
 
 
 def test_the_sweep_takes_what_its_role_grants_and_no_more(deployment, no_events, role):
-    """What the local cloud does not enforce has its row in tests/templates/roles.py."""
+    """What the local cloud does not enforce has its row in tests/templates/roles/."""
     key = "prices/SWEPT/granted.csv"
     spend(deployment, key, deployment.upload(key, GOOD))
     deployment.upload("prices/SWEPT/another.csv", GOOD)

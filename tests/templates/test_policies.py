@@ -1,4 +1,4 @@
-"""What each role may and may not do: decisions taken off-line from the templates, against the table in roles.py.
+"""What each role may and may not do: decisions taken off-line from the templates, against the table in roles/.
 
 The table is complete: every action and every resource of every statement has a line that needs it, and every resource
 and every condition that narrows a statement has a line that it refuses.
@@ -14,8 +14,9 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from templates.cfn import REGION, Stack, deployment, resources
 from templates.decisions import Row, allows, may
-from templates.roles import STACKS, TABLE
-from templates.roles import stack as stack_arn
+from templates.roles import TABLE
+from templates.roles.names import STACKS
+from templates.roles.names import stack as stack_arn
 
 ROLES = [
     (name, logical)

@@ -16,7 +16,7 @@ from delivery.artifact import ROOT
 from delivery.preview import PreviewError, hand_over, main, preview
 from templates.cfn import COMMIT, KEY_ID
 from templates.decisions import allows
-from templates.roles import ARTIFACTS, BUCKETS, PIPELINE, STACKS, arn, stack
+from templates.roles.names import ARTIFACTS, BUCKETS, PIPELINE, STACKS, arn, stack
 
 DIGEST = "ef" * 32
 BUCKET = PIPELINE.ref("Artifacts")
