@@ -434,6 +434,26 @@ def no_side_doors(cloud: Cloud) -> None:
     s3.head_bucket(Bucket=bucket)
 
 
+def message_moves(cloud: Cloud) -> None:
+    sqs = cloud.client("sqs")
+    letters, work = (sqs.create_queue(QueueName=unique(name))["QueueUrl"] for name in ("letters", "work"))
+    arn = sqs.get_queue_attributes(QueueUrl=letters, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sqs.set_queue_attributes(QueueUrl=work, Attributes={"VisibilityTimeout": "0", "RedrivePolicy": json.dumps(
+        {"deadLetterTargetArn": arn, "maxReceiveCount": 1})})
+    sqs.send_message(QueueUrl=work, MessageBody="again")
+
+    def received(url: str) -> list[dict]:
+        return sqs.receive_message(QueueUrl=url, AttributeNames=["All"]).get("Messages", [])
+
+    [first] = received(work)
+    assert not received(work)
+    sqs.start_message_move_task(SourceArn=arn)
+    assert not received(letters)
+    [again] = received(work)
+    assert (again["Body"], again["Attributes"]["ApproximateReceiveCount"]) == ("again", "1")
+    assert again["MessageId"] != first["MessageId"]
+
+
 def queue_batches(cloud: Cloud) -> None:
     url = cloud.client("sqs").create_queue(QueueName=unique("batches"))["QueueUrl"]
     queue = f"arn:aws:sqs:us-east-1:111122223333:{url.rpartition('/')[2]}"
@@ -502,7 +522,7 @@ def objects_of_other_accounts(cloud: Cloud) -> None:
 CHECKS = {check.__name__: check for check in (
     nested_attributes, nested_names, nested_create_rollback, nested_retain, nested_change_sets, missing_code,
     deleted_function_ends, python_runtime, function_logs, pipeline, connection, releases, iam_decisions,
-    tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, queue_batches,
+    tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, message_moves, queue_batches,
     subscription_resource, change_set_names, role_as_principal, caller_of_another_account, objects_of_other_accounts,
     master_secret, database_server, rotation, group_egress, rotation_schedule)}
 
