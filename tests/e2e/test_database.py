@@ -19,7 +19,7 @@ STAFF = "id,email\n1,ann@example.org\n2,bob@example.org\n"
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     checkout = Checkout(tmp_path_factory.mktemp("checkout"))
-    checkout.replace("buildspec.yml", "tests/unit/sluice tests/templates", "tests/unit/sluice/processors")
+    checkout.shorten_build()
     checkout.replace("environments/staging.json", '"EnableDatabase": "false"', '"EnableDatabase": "true"')
     checkout.commit("a shorter build, with a database")
     return checkout

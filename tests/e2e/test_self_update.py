@@ -37,8 +37,6 @@ def log(execution: dict) -> str:
 def pristine(deployment: Deployment, checkout: Checkout) -> Iterator[None]:
     """Puts tree, pipeline and application back in the end."""
     commit = checkout.commit("before")
-    # The lint takes longer than all the rest.
-    checkout.replace("buildspec.yml", "sh scripts/lint", "echo sh scripts/lint")
     yield
     checkout.back_to(commit)
     assert deployment.push(checkout.folder)["status"] == "Succeeded"
