@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
-from sluice.upload import FAILED, IGNORED, PARTIAL, REJECTED, SUCCEEDED, Loaded, Outcome, Stored, Upload
+from sluice.upload import FAILED, IGNORED, PARTIAL, REJECTED, STREAM_VERSION, SUCCEEDED, Loaded, Outcome, Stored, Upload
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: a subject has fewer than 100 printable ASCII characters.
 _SUBJECT_LIMIT = 99
@@ -13,6 +13,11 @@ _ADVICE = {
     REJECTED: "Correct the file and upload it again.",
     FAILED: "This is not the file's fault. The operators have been alarmed and can redrive it; do not upload it again.",
     IGNORED: "If this file was meant to be processed, upload it under a key that a dataset claims.",
+}
+_STREAM_ADVICE = _ADVICE | {
+    PARTIAL: "Correct what sends the rejected records; the error report names them.",
+    REJECTED: "Correct what sends these records; the error report names what is wrong with them.",
+    FAILED: "This is not the records' fault. The operators have been alarmed and can redrive the batch's dead letter.",
 }
 
 
@@ -85,7 +90,8 @@ def _text(upload: Upload, attempt: int, outcome: Outcome, environment: str) -> s
             f"  row {error.row}: {f'{error.field} ' if error.field else ''}{error.message} ({error.error})"
             for error in outcome.first_errors
         ]
-    lines += ["", _ADVICE[outcome.state], "", f"Upload id {upload.id}, attempt {attempt}"]
+    advice = _STREAM_ADVICE if upload.version_id == STREAM_VERSION else _ADVICE
+    lines += ["", advice[outcome.state], "", f"Upload id {upload.id}, attempt {attempt}"]
     return "\n".join(lines)
 
 

@@ -18,3 +18,13 @@ _CONFIG = Config(
 def make_client(service: str) -> BaseClient:
     """A client of a service (`s3`) in the function's region, with the function's role."""
     return _session.create_client(service, config=_CONFIG)
+
+
+def make_signer() -> BaseClient:
+    """A client of S3 whose presigned links and forms are good in every region.
+
+    By default botocore signs them as S3 did before 2014, or for an endpoint that redirects to the bucket's region, and
+    a signature does not survive a redirect (https://github.com/boto/boto3/issues/3015).
+    """
+    config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+    return _session.create_client("s3", config=_CONFIG.merge(config))

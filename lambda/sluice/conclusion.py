@@ -2,7 +2,6 @@
 
 from sluice.announcement import announce
 from sluice.datasets import Catalogue
-from sluice.errors import PermanentError
 from sluice.ledger import Claim, Ledger
 from sluice.notify import Notifier
 from sluice.upload import FAILED, Outcome, Upload
@@ -28,12 +27,6 @@ class Conclusion:
     def give_up(self, upload: Upload, claim: Claim, error: str) -> Outcome:
         """Concludes as `FAILED`: its attempts are spent, the last one on `error`; the claim's own only says so."""
         reason = f"gave up after {claim.tries} attempts: {error}"
-        outcome = Outcome(FAILED, reason, self._dataset(upload))
+        outcome = Outcome(FAILED, reason, self._catalogue.name_of(upload.key))
         self.conclude(upload, claim.attempt, outcome)
         return outcome
-
-    def _dataset(self, upload: Upload) -> str | None:
-        try:
-            return self._catalogue.match(upload.key).name
-        except PermanentError:
-            return None

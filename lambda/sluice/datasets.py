@@ -28,6 +28,10 @@ class Catalogue:
     def __iter__(self) -> Iterator[Dataset]:
         return iter(self._datasets.values())
 
+    def __getitem__(self, name: str) -> Dataset:
+        """The dataset of that name; raises KeyError where there is none."""
+        return self._datasets[name]
+
     def match(self, key: str) -> Dataset:
         """The dataset a key belongs to; raises PermanentError (`IGNORED`) where there is none, or no single one."""
         found = [dataset for dataset in self._datasets.values() if dataset.key.fullmatch(key)]
@@ -37,3 +41,10 @@ class Catalogue:
             names = " and ".join(dataset.name for dataset in found)
             raise PermanentError(IGNORED, f"datasets {names} both match this key: make their key patterns exclusive")
         return found[0]
+
+    def name_of(self, key: str) -> str | None:
+        """The name of that dataset; None where there is none, or no single one."""
+        try:
+            return self.match(key).name
+        except PermanentError:
+            return None

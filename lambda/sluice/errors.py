@@ -1,5 +1,8 @@
 """The two kinds of failure: one that trying again cannot mend, and one that it may."""
 
+import traceback
+from pathlib import Path
+
 
 class PermanentError(Exception):
     """The upload can never succeed as it is: concluded at once, never retried.
@@ -34,3 +37,12 @@ class Retry(Exception):
 
 class FailedAttempt(Retry):
     """A retry after an attempt that failed, by the platform's fault or the code's: what a release is judged by."""
+
+
+def cause(error: Exception) -> str:
+    """What went wrong, without the text of the file, which an unforeseen exception may well quote."""
+    name = type(error).__name__
+    if isinstance(error, TransientError) or type(error).__module__.startswith("botocore."):
+        return f"{name}: {error}"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{name} in {Path(place.filename).name}, line {place.lineno}"

@@ -1,10 +1,8 @@
 """One upload from claim to conclusion: the rules of states, attempts, results and announcements."""
 
 import json
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from sluice import ledger as claims
@@ -12,7 +10,7 @@ from sluice.conclusion import Conclusion
 from sluice.contract.check import Block, Check
 from sluice.contract.descriptor import Dataset
 from sluice.datasets import Catalogue
-from sluice.errors import FailedAttempt, OutOfTimeError, PermanentError, Retry, TransientError
+from sluice.errors import FailedAttempt, OutOfTimeError, PermanentError, Retry, cause
 from sluice.invocation import ROOM, Invocation
 from sluice.ledger import Claim, Ledger
 from sluice.load.rows import Rows
@@ -100,7 +98,7 @@ class Intake:
             self._queue.put([upload])
             return None
         except Exception as error:  # Whatever it is, it is no fault of the file: try again, then say FAILED.
-            message = _cause(error)
+            message = cause(error)
             if last or claim.tries >= self._max_tries:
                 # This attempt may have announced its outcome before it failed: what follows is another one.
                 attempt = self._ledger.succeed(upload, claim.attempt, lease)
@@ -116,7 +114,7 @@ class Intake:
             outcome = self._conclusion.give_up(upload, claim, error)
         except Exception as unsaid:
             self._ledger.release(upload, claim.attempt, error)
-            raise Retry(_cause(unsaid), delay=retry_delay(claim.tries)) from unsaid
+            raise Retry(cause(unsaid), delay=retry_delay(claim.tries)) from unsaid
         raise Retry(outcome.reason, delay=0)
 
     def _process(self, upload: Upload, invocation: Invocation) -> Outcome:
@@ -175,15 +173,6 @@ class Intake:
 def retry_delay(times: int) -> int:
     """Seconds to wait after failing for the given time in a row: longer each time, so that an outage is outlived."""
     return min(_FIRST_DELAY * _DELAY_GROWTH ** (times - 1), _LONGEST_DELAY)
-
-
-def _cause(error: Exception) -> str:
-    """What went wrong, without the text of the file, which an unforeseen exception may well quote."""
-    name = type(error).__name__
-    if isinstance(error, TransientError) or type(error).__module__.startswith("botocore."):
-        return f"{name}: {error}"
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{name} in {Path(place.filename).name}, line {place.lineno}"
 
 
 class _Report:

@@ -9,6 +9,8 @@ from sluice.upload import REJECTED
 # Memory with which a function has one whole core; with less it has that share of one, and we use no second one.
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 _FULL_CORE_MB = 1769
+# What the process function is given (templates/lambda.yaml): for those who have to know before it is invoked.
+_PROCESS_SECONDS, _PROCESS_MB = 900, 1024
 # Bytes a second of a whole core, with and without a fast path; measured were 90 million and more, and 2.2 million
 # (docs/adr/0011-time.md says where, and why so far below).
 _FAST, _SLOW = 10_000_000, 2_000_000
@@ -90,3 +92,9 @@ class Invocation:
 
     def _rate(self, is_fast: bool, is_compressed: bool) -> float:
         return (_FAST if is_fast else _SLOW) * self._share / (_EXPANSION if is_compressed else 1)
+
+
+def size_limit(*, is_fast: bool, is_compressed: bool) -> int:
+    """Bytes that a file may have to be processed in time, `is_fast` where its dataset has a fast path."""
+    fresh = Invocation(lambda: float(_PROCESS_SECONDS), _PROCESS_MB)
+    return math.floor(fresh.limit(is_fast=is_fast, is_compressed=is_compressed))

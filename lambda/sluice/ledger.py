@@ -4,7 +4,7 @@ The attempt number is a fencing token: an attempt that was overtaken can write n
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,15 +12,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sluice.errors import TransientError
+from sluice.items import from_item, get_items, to_item
 from sluice.upload import FAILED, FINAL_STATES, IGNORED, PROCESSING, Loaded, Outcome, Stored, Upload
 
 # Longer than any version lives in the uploads bucket (templates/buckets.yaml), so that no upload outlives its item.
 RETENTION_DAYS = 400
 _DAY = 86_400
-# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-_BATCH = 100
-_BATCH_TRIES = 8
 
 CLAIMED, DONE, DEAD, BUSY, SPENT = "CLAIMED", "DONE", "DEAD", "BUSY", "SPENT"
 
@@ -43,11 +40,16 @@ class Claim:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far an upload has come: its state, until when somebody works on it, and the attempts made."""
+    """How far an upload has come: its state, until when somebody works on it, and the attempts made.
+
+    `attempt` numbers the last of all attempts, `tries` counts those since the upload was first seen, redriven or
+    replayed.
+    """
 
     state: str
     lease_until: float = 0
     tries: int = 0
+    attempt: int = 0
 
 
 class Ledger:
@@ -77,13 +79,15 @@ class Ledger:
             ":size": upload.size,
             ":sequencer": upload.sequencer,
             ":expires": int(now) + RETENTION_DAYS * _DAY,
+            # The index lists what has this attribute: uploads in no final state (ledger.yaml).
+            ":day": _utc_day(now),
         }
         # lease_until is 0 after an attempt that failed and said so: its successor need not wait.
         free = "attribute_not_exists(#state) OR (#state = :processing AND lease_until < :now AND tries < :max)"
         update = (
             "SET #state = :processing, attempt = if_not_exists(attempt, :zero) + :one, lease_until = :until, "
             "upload_id = :id, size_bytes = :size, sequencer = :sequencer, expires_at = :expires, "
-            "first_seen = if_not_exists(first_seen, :now), tries = "
+            "open_day = if_not_exists(open_day, :day), first_seen = if_not_exists(first_seen, :now), tries = "
         )
         item = self._update(upload, update + "if_not_exists(tries, :zero) + :one", free, values)
         if item["won"]:
@@ -96,7 +100,7 @@ class Ledger:
                 upload,
                 update + ":one REMOVE reason, dataset_day",
                 "#state = :final AND attempt = :attempt",
-                {**values, ":final": state, ":attempt": attempt},
+                {**values, ":final": state, ":attempt": attempt, ":day": _utc_day(float(item["first_seen"]))},
             )
             return Claim(CLAIMED if again["won"] else BUSY, int(again["attempt"]), 1)
         if state in FINAL_STATES:
@@ -142,31 +146,23 @@ class Ledger:
         What it says may be a moment old: whoever acts on it does so under a condition.
         """
         by_key = {(f"{upload.bucket}/{upload.key}", upload.version_id): upload for upload in uploads}
-        keys = [_item({"upload_key": upload_key, "version_id": version}) for upload_key, version in by_key]
-        found = {}
-        for start in range(0, len(keys), _BATCH):
-            for item in self._get(keys[start : start + _BATCH]):
-                found[by_key[item["upload_key"], item["version_id"]]] = Standing(
-                    item["state"], float(item.get("lease_until", 0)), int(item.get("tries", 0))
-                )
-        return found
-
-    def _get(self, keys: list[dict]) -> Iterator[dict]:
-        """The items of the keys, asking again for those that DynamoDB left out of its answer."""
-        request = {
-            self._table: {
-                "Keys": keys,
-                "ProjectionExpression": "upload_key, version_id, #state, lease_until, tries",
-                "ExpressionAttributeNames": {"#state": "state"},
-            }
+        keys = [{"upload_key": upload_key, "version_id": version} for upload_key, version in by_key]
+        items = get_items(
+            self._dynamodb,
+            self._table,
+            keys,
+            ProjectionExpression="upload_key, version_id, #state, lease_until, tries, attempt",
+            ExpressionAttributeNames={"#state": "state"},
+        )
+        return {
+            by_key[item["upload_key"], item["version_id"]]: Standing(
+                item["state"],
+                float(item.get("lease_until", 0)),
+                int(item.get("tries", 0)),
+                int(item.get("attempt", 0)),
+            )
+            for item in items
         }
-        for attempt in range(_BATCH_TRIES):
-            answer = self._dynamodb.batch_get_item(RequestItems=request)
-            yield from map(_values, answer["Responses"].get(self._table, []))
-            if not (request := answer.get("UnprocessedKeys")):
-                return
-            time.sleep(0.05 * 2**attempt)
-        raise TransientError(f"DynamoDB did not read {len(request[self._table]['Keys'])} items of the ledger")
 
     def release(self, upload: Upload, attempt: int, error: str, *, tries: int = 1) -> None:
         """Ends an attempt that failed for now: the upload is free for the next one, and the item says why.
@@ -182,35 +178,30 @@ class Ledger:
 
     def finish(self, upload: Upload, attempt: int, outcome: Outcome) -> bool:
         """Writes the final state; False where another attempt has taken the upload meanwhile."""
+        update, values = _ending(outcome, attempt, self._clock())
+        condition = "#state = :processing AND attempt = :attempt"
+        return self._update(upload, update, condition, {**values, ":processing": PROCESSING})["won"]
+
+    def record(self, upload: Upload, attempt: int, outcome: Outcome) -> bool:
+        """Writes the final state of what nobody claims, as that attempt's: a batch of a stream.
+
+        False where a final state stands already. Only `FAILED` is followed by another one, of a later attempt.
+        """
         now = self._clock()
-        loaded = asdict(outcome.loaded) if outcome.loaded else {}
-        values = {
-            ":processing": PROCESSING,
-            ":attempt": attempt,
-            ":state": outcome.state,
-            ":reason": outcome.reason,
-            ":dataset": outcome.dataset,
-            ":good": outcome.rows_good,
-            ":rejected": outcome.rows_rejected,
-            ":blank": outcome.rows_blank,
-            ":result": _stored(outcome.result),
-            ":report": _stored(outcome.error_report),
-            ":now": _number(now),
-            # The index lists what has this attribute: uploads in a final state, by dataset and day (ledger.yaml).
-            ":day": f"{outcome.dataset or 'none'}#{datetime.fromtimestamp(now, UTC):%Y-%m-%d}",
-            **{f":{name}": count for name, count in loaded.items()},
+        update, values = _ending(outcome, attempt, now)
+        values |= {
+            ":id": upload.id,
+            ":size": upload.size,
+            ":sequencer": upload.sequencer,
+            ":expires": int(now) + RETENTION_DAYS * _DAY,
+            ":failed": FAILED,
         }
-        counts = "".join(f", {name} = :{name}" for name in loaded)
-        # Those of an earlier attempt, which was replayed.
-        stale = "" if loaded else f", {', '.join(field.name for field in fields(Loaded))}"
-        return self._update(
-            upload,
-            "SET #state = :state, reason = :reason, dataset = :dataset, rows_good = :good, "
-            "rows_rejected = :rejected, rows_blank = :blank, #result = :result, error_report = :report, "
-            f"finished = :now, dataset_day = :day{counts} REMOVE lease_until, last_error{stale}",
-            "#state = :processing AND attempt = :attempt",
-            values,
-        )["won"]
+        first = (
+            "SET attempt = :attempt, upload_id = :id, size_bytes = :size, sequencer = :sequencer, "
+            "expires_at = :expires, first_seen = if_not_exists(first_seen, :now), "
+        )
+        condition = "attribute_not_exists(#state) OR (#state = :failed AND attempt < :attempt)"
+        return self._update(upload, first + update.removeprefix("SET "), condition, values)["won"]
 
     def note(self, upload: Upload, reason: str) -> None:
         """Records a message that names no object to process, as `IGNORED`, once."""
@@ -239,58 +230,52 @@ class Ledger:
         try:
             answer = self._dynamodb.update_item(
                 TableName=self._table,
-                Key=_item({"upload_key": f"{upload.bucket}/{upload.key}", "version_id": upload.version_id}),
+                Key=to_item({"upload_key": f"{upload.bucket}/{upload.key}", "version_id": upload.version_id}),
                 UpdateExpression=update,
                 ConditionExpression=condition,
                 ExpressionAttributeNames=names,
-                ExpressionAttributeValues=_item(values),
+                ExpressionAttributeValues=to_item(values),
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-            return {"won": False, **_values(error.response.get("Item", {}))}
-        return {"won": True, **_values(answer["Attributes"])}
+            return {"won": False, **from_item(error.response.get("Item", {}))}
+        return {"won": True, **from_item(answer["Attributes"])}
 
 
-def _item(values: dict) -> dict:
-    return {name: _attribute(value) for name, value in values.items()}
+def _ending(outcome: Outcome, attempt: int, now: float) -> tuple[str, dict]:
+    """The update that writes a final state, and the values in it."""
+    loaded = asdict(outcome.loaded) if outcome.loaded else {}
+    values = {
+        ":attempt": attempt,
+        ":state": outcome.state,
+        ":reason": outcome.reason,
+        ":dataset": outcome.dataset,
+        ":good": outcome.rows_good,
+        ":rejected": outcome.rows_rejected,
+        ":blank": outcome.rows_blank,
+        ":result": _stored(outcome.result),
+        ":report": _stored(outcome.error_report),
+        ":now": _number(now),
+        # The index lists what has this attribute: uploads in a final state, by dataset and day (ledger.yaml).
+        ":day": f"{outcome.dataset or 'none'}#{_utc_day(now)}",
+        **{f":{name}": count for name, count in loaded.items()},
+    }
+    counts = "".join(f", {name} = :{name}" for name in loaded)
+    # Those of an earlier attempt, which was replayed.
+    stale = "" if loaded else f", {', '.join(field.name for field in fields(Loaded))}"
+    update = (
+        "SET #state = :state, reason = :reason, dataset = :dataset, rows_good = :good, "
+        "rows_rejected = :rejected, rows_blank = :blank, #result = :result, error_report = :report, "
+        f"finished = :now, dataset_day = :day{counts} REMOVE lease_until, last_error, open_day{stale}"
+    )
+    return update, values
 
 
-def _attribute(value: str | int | Decimal | dict | None) -> dict:
-    """A value as DynamoDB takes it, of the kinds that the ledger has.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
-    """
-    match value:
-        case None:
-            return {"NULL": True}
-        case str():
-            return {"S": value}
-        case int() | Decimal():
-            return {"N": str(value)}
-        case dict():
-            return {"M": _item(value)}
-    raise TypeError(f"the ledger holds no {type(value).__name__}")
-
-
-def _values(item: dict) -> dict:
-    return {name: _value(attribute) for name, attribute in item.items()}
-
-
-def _value(attribute: dict) -> str | Decimal | dict | None:
-    [(kind, value)] = attribute.items()
-    match kind:
-        case "NULL":
-            return None
-        case "S":
-            return value
-        case "N":
-            return Decimal(value)
-        case "M":
-            return _values(value)
-    raise TypeError(f"the ledger holds no attribute of the type {kind}")
+def _utc_day(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
 
 
 def _number(seconds: float) -> Decimal:

@@ -11,6 +11,8 @@ REJECTED = "REJECTED"
 FAILED = "FAILED"
 IGNORED = "IGNORED"
 FINAL_STATES = frozenset({SUCCEEDED, PARTIAL, REJECTED, FAILED, IGNORED})
+# In the place of a version id where an upload is a batch of a stream: its raw object may be written again, the same.
+STREAM_VERSION = "stream"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ AWS_OPERATIONS = {
         "DescribeStackResources",
         "DetectStackDrift",
     },
-    "dynamodb": {"BatchGetItem", "UpdateItem"},
+    "dynamodb": {"BatchGetItem", "PutItem", "Query", "UpdateItem"},
+    "kinesis": {"PutRecords"},
     "lambda": {"Invoke"},
     "s3": {
         "AbortMultipartUpload",

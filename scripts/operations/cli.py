@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from delivery.bootstrap import ENVIRONMENTS
 from operations import datasets, destroy
 from operations.deadletters import DeadLetters
-from operations.ended import LedgerReader, Selection
+from operations.ended import EndedUploads, Selection
 from sluice.errors import TransientError
 from sluice.queue import IntakeQueue
 from sluice.upload import FAILED
@@ -49,8 +49,8 @@ def _run(options: argparse.Namespace, session: boto3.Session) -> dict:
     """
     outputs = _outputs(session, options.stack or f"sluice-{options.environment}")
     selection = _selection(options)
-    reader = LedgerReader(session.client("dynamodb"), outputs["LedgerTable"], outputs["UploadsBucket"])
-    ended = reader.ended(selection)
+    ledger = EndedUploads(session.client("dynamodb"), outputs["LedgerTable"], outputs["UploadsBucket"])
+    ended = ledger.select(selection)
     found = selection.failed(ended) if options.command == "redrive" else selection.newest(ended)
     removed = 0
     if not options.dry_run:

@@ -27,6 +27,18 @@ def _client(service: str):
     return boto3.client(service)
 
 
+def _index(name: str, hash_key: str, range_key: str | None = None, others: list[str] | None = None) -> dict:
+    """An index of the ledger (templates/ledger.yaml)."""
+    schema = [{"AttributeName": hash_key, "KeyType": "HASH"}]
+    if range_key:
+        schema.append({"AttributeName": range_key, "KeyType": "RANGE"})
+    if others:
+        projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": others}
+    else:
+        projection = {"ProjectionType": "KEYS_ONLY"}
+    return {"IndexName": name, "KeySchema": schema, "Projection": projection}
+
+
 class Clock:
     """A clock that tests set forward."""
 
@@ -62,16 +74,16 @@ class Aws:
                 {"AttributeName": "version_id", "AttributeType": "S"},
                 {"AttributeName": "dataset_day", "AttributeType": "S"},
                 {"AttributeName": "finished", "AttributeType": "N"},
+                {"AttributeName": "open_day", "AttributeType": "S"},
+                {"AttributeName": "first_seen", "AttributeType": "N"},
+                {"AttributeName": "upload_id", "AttributeType": "S"},
             ],
             GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "ended",
-                    "KeySchema": [
-                        {"AttributeName": "dataset_day", "KeyType": "HASH"},
-                        {"AttributeName": "finished", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
+                _index(
+                    "ended", "dataset_day", "finished", ["attempt", "reason", "rows_good", "rows_rejected", "state"]
+                ),
+                _index("open", "open_day", "first_seen", ["attempt", "state", "upload_id", "last_error"]),
+                _index("upload_id", "upload_id"),
             ],
             BillingMode="PAY_PER_REQUEST",
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sluice.contract.compression import decompress
 from sluice.contract.descriptor import Dataset
+from sluice.contract.fields import Field
 from sluice.contract.formats import FORMATS
 from sluice.contract.json_lines import show_cell
 from sluice.contract.keys import Keys
@@ -111,9 +112,13 @@ class Check:
         rows = self.good + self.rejected
         if too_many := self._dataset.tolerance.exceeded(self.rejected, rows):
             return REJECTED, too_many
-        if self.rejected:
-            return PARTIAL, f"{self.rejected:,} of {rows:,} rows break the contract"
-        return SUCCEEDED, f"all {self.good:,} rows are valid"
+        return verdict(self.good, self.rejected)
+
+    def _check(self, record: Record) -> tuple[list[Value | None], list[RowError]]:
+        values, errors = check_record(record, self._dataset.fields)
+        if self._keys and not record.defect:
+            errors += self._keys.check(record.line, record.cells)
+        return values, errors
 
     def _check_header(self, record: Record) -> None:
         """Names what differs, but never the text found: in a file without a header that would be somebody's data."""
@@ -127,27 +132,34 @@ class Check:
             found = f"cell {' and '.join(differing)} differs"
         raise PermanentError(REJECTED, f"line {record.line}: the header must be {','.join(names)}; {found}")
 
-    def _check(self, record: Record) -> tuple[list[Value | None], list[RowError]]:
-        """The values of a record, and the rules that it violates."""
-        if record.defect:
-            error, message, text = record.defect
-            return [], [RowError(record.line, None, error, message, text)]
-        fields, cells = self._dataset.fields, record.cells
-        values, errors = [], []
-        for field, cell in zip(fields, cells, strict=False):
-            value, violation = field.check(cell)
-            values.append(value)
-            if violation:
-                errors.append(RowError(record.line, field.name, *violation, show_cell(cell)))
-        for field in fields[len(cells) :]:
-            errors.append(RowError(record.line, field.name, "missing-cell", "has no cell", ""))
-        if len(cells) > len(fields):
-            # One error, however many cells: a row may have millions of them.
-            message = f"has {len(cells):,} cells where there are {len(fields)} fields"
-            errors.append(RowError(record.line, None, "extra-cell", message, show_cell(cells[len(fields)])))
-        if self._keys:
-            errors += self._keys.check(record.line, cells)
-        return values, errors
+
+def check_record(record: Record, fields: list[Field]) -> tuple[list[Value | None], list[RowError]]:
+    """The values of a record, and the rules of its cells that it violates."""
+    if record.defect:
+        error, message, text = record.defect
+        return [], [RowError(record.line, None, error, message, text)]
+    cells, values, errors = record.cells, [], []
+    for field, cell in zip(fields, cells, strict=False):
+        value, violation = field.check(cell)
+        values.append(value)
+        if violation:
+            errors.append(RowError(record.line, field.name, *violation, show_cell(cell)))
+    for field in fields[len(cells) :]:
+        errors.append(RowError(record.line, field.name, "missing-cell", "has no cell", ""))
+    if len(cells) > len(fields):
+        # One error, however many cells: a row may have millions of them.
+        message = f"has {len(cells):,} cells where there are {len(fields)} fields"
+        errors.append(RowError(record.line, None, "extra-cell", message, show_cell(cells[len(fields)])))
+    return values, errors
+
+
+def verdict(good: int, rejected: int) -> tuple[str, str]:
+    """State and reason of what has so many good and rejected rows, whatever their share."""
+    if not good:
+        return REJECTED, "no row is valid"
+    if rejected:
+        return PARTIAL, f"{rejected:,} of {good + rejected:,} rows break the contract"
+    return SUCCEEDED, f"all {good:,} rows are valid"
 
 
 def _not_empty(chunks: Iterable[bytes]) -> Iterator[bytes]:

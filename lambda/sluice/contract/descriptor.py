@@ -83,15 +83,18 @@ class DescriptorError(ValueError):
 class Dataset:
     """A kind of file: which keys belong to it, how they are read, what a valid row is, what is done with them.
 
-    `acceptor` recognises lines that are certainly valid (contract/accept.py); None where there is no fast path.
-    `target` is where the rows are loaded; None where they become an object in the results bucket. `checks_keys` says
-    whether a row that repeats the key of another one is bad; a table keeps its keys itself.
+    `schema` is the Table Schema that the fields are compiled from. `acceptor` recognises lines that are certainly valid
+    (contract/accept.py); None where there is no fast path. `target` is where the rows are loaded; None where they
+    become an object in the results bucket. `checks_keys` says whether a row that repeats the key of another one is bad;
+    a table keeps its keys itself.
     """
 
     name: str
+    key_template: str
     key: re.Pattern[str]
     dialect: Dialect
     fields: list[Field]
+    schema: Mapping[str, Any]
     acceptor: Any
     processor: str
     result: str | None = None
@@ -246,9 +249,11 @@ class _Reader:
                 acceptor = compile_json_acceptor(descriptors, missing)
         return Dataset(
             name=document["name"],
+            key_template=document["sluice:key"],
             key=pattern,
             dialect=dialect,
             fields=fields,
+            schema=document["schema"],
             acceptor=acceptor,
             processor=document["sluice:processor"],
             result=result,
@@ -439,5 +444,5 @@ def _row_bytes(field: Field) -> int:
     return 4 * field.max_length + 2 if is_text else _NUMBER_BYTES
 
 
-def _missing(schema: dict) -> frozenset[str]:
+def _missing(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(schema.get("missingValues", [""]))

@@ -20,19 +20,24 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_Object, parse_float=Decimal, pars
 
 
 def read_json_record(lines: Lines, names: dict[str, int]) -> Record | None:
-    """The next record; None at the end.
-
-    `names` are the fields and their positions. A member that the object does not have is missing, as `null` is; one
-    that is no field comes after the fields. Cells are text, None, bool, int, Decimal, or a list for what is nested.
-    """
+    """The next record, made of one line; None at the end."""
     first = lines.next()
     if first is None:
         return None
     text, broken = first
-    line, content = lines.number, text.rstrip("\r\n")
+    return json_record(text.rstrip("\r\n"), lines.number, names, broken and f"is not {lines.encoding.upper()} text")
+
+
+def json_record(content: str, line: int, names: dict[str, int], broken: str | bool = False) -> Record:
+    """The record that is one JSON value, which is on that line; blank where there is nothing.
+
+    `names` are the fields and their positions. A member that the object does not have is missing, as `null` is; one
+    that is no field comes after the fields. Cells are text, None, bool, int, Decimal, or a list for what is nested.
+    `broken` says of what is no text why.
+    """
     if broken:
-        return Record(line, 1, [], ("encoding-error", f"is not {lines.encoding.upper()} text", content))
-    if not content.strip(" \t"):
+        return Record(line, 1, [], ("encoding-error", broken, content))
+    if not content.strip(" \t\r\n"):
         return Record(line, 1, [])
     try:
         members = _DECODER.decode(content)
