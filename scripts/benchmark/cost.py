@@ -52,8 +52,8 @@ def small_files(measured: Measured) -> dict:
     counts = {
         "s3_put": 1.0,
         "s3_get": 1.0,
-        # The claim, the final state, and that state in the index.
-        "dynamodb_write_unit": 1.0 + 2 * writes,
+        # The claim, its id in the index of ids, the final state, and that state in the index of what has ended.
+        "dynamodb_write_unit": 2.0 + 2 * writes,
         # S3 sends; a batch is received and deleted at once.
         "sqs_request": 1 + 2 / batch,
         "sns_publish": 1.0,

@@ -14,7 +14,10 @@ STACK = "AWS::CloudFormation::Stack"
 # tables, which are migrated to what the datasets ask for.
 _CODE = ("AWS::Lambda::*", "AWS::CodeDeploy::*", "AWS::CloudWatch::Alarm", "Custom::Migration")
 # What holds data, or the key to it, that a new one would not have.
-_STATEFUL = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable", "AWS::KMS::Key", "AWS::RDS::*")
+_STATEFUL = (
+    *("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable"),
+    *("AWS::KMS::Key", "AWS::RDS::*", "AWS::Kinesis::Stream"),
+)
 # What CloudFormation says of a change set that would change nothing.
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 _CHANGE_SET_ARN = re.compile(r"arn:[\w-]+:cloudformation:[\w-]+:\d+:changeSet/[\w-]+/[\w-]+")

@@ -14,7 +14,7 @@ from delivery.changes import STACK
 from delivery.plan import PRODUCTION
 
 _BUCKET, _TABLE = "AWS::S3::Bucket", "AWS::DynamoDB::Table"
-_CLUSTER, _KEY = "AWS::RDS::DBCluster", "AWS::KMS::Key"
+_CLUSTER, _KEY, _STREAM = "AWS::RDS::DBCluster", "AWS::KMS::Key", "AWS::Kinesis::Stream"
 # The last is of a key that is to be deleted already.
 _GONE = ("NoSuchBucket", "ResourceNotFoundException", "DBClusterNotFoundFault", "KMSInvalidStateException")
 # The least that KMS takes.
@@ -96,7 +96,7 @@ def _find(cloudformation: Any, stack: str) -> dict | None:
 
 
 def _data(cloudformation: Any, stack: str) -> Iterator[tuple[str, str]]:
-    """(type, name) of what holds data in a stack and in those nested in it, and of the key of a cluster."""
+    """(type, name) of what holds data in a stack and in those nested in it, and of the key that it needs to be read."""
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
     found = [
         (resource["ResourceType"], resource["PhysicalResourceId"])
@@ -109,9 +109,13 @@ def _data(cloudformation: Any, stack: str) -> Iterator[tuple[str, str]]:
     for kind, name in found:
         if kind == STACK:
             yield from _data(cloudformation, name)
-        # Any other key goes with its stack.
-        elif kind in _REMOVALS and (kind != _KEY or _CLUSTER in kinds):
+        elif kind in _REMOVALS and (kind != _KEY or _keeps_its_key(kinds)):
             yield kind, name
+
+
+def _keeps_its_key(kinds: set[str]) -> bool:
+    """Whether the key in a stack of such resources outlives it: like a cluster and a bucket, and unlike a stream."""
+    return _STREAM not in kinds and not kinds.isdisjoint((_CLUSTER, _BUCKET))
 
 
 def _remove_bucket(s3: Any, bucket: str, say: Say) -> None:

@@ -54,7 +54,8 @@ Outputs:
 def nested_change_sets(cloud: Cloud) -> None:
     name = unique("preview")
     child = """
-Parameters: {Seconds: {Type: String, Default: '30'}}
+Parameters:
+  Seconds: {Type: String, Default: '30', AllowedPattern: '^[0-9]+$|^[{][{]IntrinsicFunction:.*Other.Outputs.*[}][}]$'}
 Resources:
   Kept: {Type: AWS::SQS::Queue}
   Changed: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: !Ref Seconds}}
@@ -586,7 +587,31 @@ def test_no_lost_messages(tmp_path, without, left):
     assert inside(tmp_path, LOSING, str(tmp_path), *without) == str(left)
 
 
+# A look at what the schedules' thread does every ten seconds.
+STARTING = """
+import sys
+from pathlib import Path
+from local import patches
+patches.apply(Path(sys.argv[1]), set(sys.argv[2:]))
+from ministack.services import eventbridge, scheduler
+
+eventbridge._invoke_target = lambda target, event, rule: print(target["Input"])
+target = {"Arn": "arn:function", "RoleArn": "arn:role", "Input": "for <aws.scheduler.scheduled-time>"}
+scheduler._create_schedule("once", {
+    "ScheduleExpression": "at(2026-11-20T10:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"}, "Target": target})
+scheduler._tick_schedules()
+"""
+
+
+@pytest.mark.parametrize(
+    ("without", "told"),
+    [((), "for 2026-11-20T10:00:00Z"), (("scheduled_time",), "for <aws.scheduler.scheduled-time>")],
+)
+def test_scheduled_time(tmp_path, without, told):
+    assert inside(tmp_path, STARTING, str(tmp_path), *without) == told
+
+
 def test_every_patch_has_a_check(tmp_path):
     elsewhere = {"kinesis_mappings", "dynamodb_mappings", "starting_timestamp", "sequence_numbers",  # test_streams.py
                  "cross_origin", "access_logs", "disabled_endpoint"}  # test_http_apis.py
-    assert set(inside(tmp_path, LISTING).split()) == {*CHECKS, "no_lost_messages"} | elsewhere
+    assert set(inside(tmp_path, LISTING).split()) == {*CHECKS, "no_lost_messages", "scheduled_time"} | elsewhere

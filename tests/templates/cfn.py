@@ -22,7 +22,11 @@ FILES = {path.stem: path for path in (*sorted((ROOT / "templates").glob("*.yaml"
 COMMIT, DIGEST = "0" * 40, "ab" * 32
 RANDOM = "1A2B3C4D5E6F"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
-DATABASE_KEY_ID = KEY_ID[::-1]
+# The other keys', by a part of their stacks' names.
+KEY_IDS = {f"-{name}-": f"{KEY_ID[:-1]}{number}" for number, name in enumerate(("Database", "Stream", "Samples"))}
+# Settings with which there is everything that is optional, but for what comes with a domain.
+EVERYTHING = {"EnableDatabase": "true", "EnableStream": "true", "EnableApi": "true", "ApiAuthorization": "IAM"}
+DOMAIN = {"ApiDomainName": "api.example.org", "ApiHostedZoneId": "Z1D633PJN98FT9"}
 _EC2_PREFIXES = {
     "AWS::EC2::RouteTable": "rtb",
     "AWS::EC2::SecurityGroup": "sg",
@@ -106,6 +110,12 @@ def teardown(stacks: dict[str, Stack] | None = None) -> Stack:
     return _resolve("sluice-teardown", "teardown", source, {})
 
 
+def partner_bucket(account: str, role: str) -> Stack:
+    """The stack that a partner deploys, for a role of an account."""
+    given = {"GenerateAccount": account, "GenerateRoleArn": role}
+    return _resolve("sluice-samples", "partner-bucket", given, {})
+
+
 def github(
     subject: str = "repo:example/sluice:pull_request", provider_arn: str = "", stacks: dict[str, Stack] | None = None
 ) -> Stack:
@@ -168,10 +178,23 @@ def _sample(kind: str, physical: str, properties: dict) -> tuple[str, dict[str, 
         case "AWS::SNS::Topic":
             return arn("sns", physical), {}
         case "AWS::KMS::Key":
-            key = DATABASE_KEY_ID if "-Database-" in physical else KEY_ID
+            key = next((key for part, key in KEY_IDS.items() if part in physical), KEY_ID)
             return key, {"Arn": arn("kms", f"key/{key}")}
         case "AWS::DynamoDB::Table":
-            return physical, {"Arn": arn("dynamodb", f"table/{physical}")}
+            table = arn("dynamodb", f"table/{physical}")
+            return physical, {"Arn": table, "StreamArn": f"{table}/stream/2026-11-20T10:00:00.000"}
+        case "AWS::Kinesis::Stream":
+            return physical, {"Arn": arn("kinesis", f"stream/{physical}")}
+        case "AWS::ApiGatewayV2::Api":
+            number = f"{zlib.crc32(physical.encode()):010x}"
+            return number, {"ApiEndpoint": f"https://{number}.execute-api.{REGION}.amazonaws.com"}
+        case "AWS::ApiGatewayV2::Authorizer" | "AWS::ApiGatewayV2::Integration" | "AWS::ApiGatewayV2::Route":
+            return f"{zlib.crc32(physical.encode()):07x}", {}
+        case "AWS::ApiGatewayV2::DomainName":
+            target = f"d-{zlib.crc32(physical.encode()):010x}.execute-api.{REGION}.amazonaws.com"
+            return properties["DomainName"], {"RegionalDomainName": target, "RegionalHostedZoneId": "Z1UJRXOUMOOFQ8"}
+        case "AWS::CertificateManager::Certificate":
+            return arn("acm", f"certificate/{KEY_ID}"), {}
         case "AWS::Logs::LogGroup":
             return physical, {"Arn": arn("logs", f"log-group:{physical}:*")}
         case "AWS::IAM::Role":

@@ -1,29 +1,32 @@
-"""The functions, their versions, what feeds them, and the alarms on it."""
+"""The functions, their versions, and what feeds them."""
 
 import ast
 import json
 import re
 
 import pytest
+from ministack.services.cloudformation import engine
 
 from sluice.invocation import Invocation
-from templates.cfn import ACCOUNT, DIGEST, ROOT, deployment, load, resources
+from templates.cfn import ACCOUNT, DIGEST, EVERYTHING, ROOT, deployment, load, resources
 
 FUNCTIONS = [(name, logical) for name, logical, _ in resources("AWS::Lambda::Function")]
 LAMBDA = load("lambda")
 
 
-RELEASED, OF_THE_DATABASE = ["Process", "Sweep", "Drift"], ["Migrate", "Rotate"]
+ALWAYS, OF_THE_DATABASE = ["Process", "Sweep", "Drift"], ["Migrate", "Rotate"]
+OPTIONAL = ["Stream", "Rollup", "Simulate", "Query", "Submit", "Generate"]
+RELEASED = ALWAYS + OPTIONAL
 each_function = pytest.mark.parametrize("logical", RELEASED + OF_THE_DATABASE)
 each_released = pytest.mark.parametrize("logical", RELEASED)
 
 
 def function(logical: str) -> dict:
-    return deployment(EnableDatabase="true")["lambda"].properties(logical)
+    return deployment(**EVERYTHING)["lambda"].properties(logical)
 
 
 def test_there_are_the_functions_that_these_tests_are_for() -> None:
-    assert FUNCTIONS == [("lambda", logical) for logical in RELEASED + OF_THE_DATABASE]
+    assert FUNCTIONS == [("lambda", logical) for logical in ALWAYS + OF_THE_DATABASE + OPTIONAL]
 
 
 def source(logical: str) -> str:
@@ -82,7 +85,7 @@ def test_the_readme_says_how_large_a_file_may_be(is_fast: bool, is_compressed: b
 
 @each_function
 def test_the_function_logs_into_the_group_that_its_role_may_write_to(logical: str) -> None:
-    stacks = deployment(EnableDatabase="true")
+    stacks = deployment(**EVERYTHING)
     assert function(logical)["LoggingConfig"] == {"LogGroup": stacks["logs"].ref(logical), "LogFormat": "Text"}
     assert function(logical)["Role"] == stacks["iam"].arn(f"{logical}Role")
 
@@ -93,41 +96,75 @@ def test_the_code_is_named_by_its_content(logical: str) -> None:
     assert code == {"S3Bucket": deployment()["pipeline"].ref("Artifacts"), "S3Key": f"artifacts/{DIGEST}.zip"}
 
 
-def descriptions(logical: str, **changed: str) -> tuple[str, str]:
-    """The function's and the version's description, with the values of some parameters changed."""
-    values = {"ArtifactDigest": DIGEST, "Environment": "staging", "LogLevel": "INFO"}
-    values |= {"MaxAttempts": "5", "MaxReceiveCount": "8", "SubnetIds": "none"} | changed
+def described(logical: str, **changed: str) -> str:
+    """The description of a function and of its version, with the values of some parameters changed."""
+    values = {name: f"({name})" for name in LAMBDA["Parameters"]} | {"SampleKeyArn": "none"} | changed
+    function, version = (LAMBDA["Resources"][name]["Properties"] for name in (logical, f"{logical}Version"))
+    # Lambda publishes only what differs from the version before.
+    assert function["Description"] == version["Description"]
+    assert set(version) == {"FunctionName", "Description"}
+    parameters = engine._resolve_parameters(
+        {"Parameters": {name: {"Type": "String"} for name in values}},
+        [{"Key": name, "Value": value} for name, value in values.items()],
+    )
+    conditions = engine._evaluate_conditions(LAMBDA, parameters)
+    return engine._resolve_refs(version["Description"], {}, parameters, conditions, {}, "stack", "stack-id")
 
-    def resolve(text: dict) -> str:
-        return re.sub(r"\$\{(\w+)\}", lambda match: values[match[1]], text["Fn::Sub"])
 
-    function, version = LAMBDA["Resources"][logical], LAMBDA["Resources"][f"{logical}Version"]
-    return resolve(function["Properties"]["Description"]), resolve(version["Properties"]["Description"])
+def settings() -> list[str]:
+    groups = LAMBDA["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    return next(group["Parameters"] for group in groups if group["Label"]["default"] == "Settings")
+
+
+def reached(value: object) -> set[str]:
+    """The parameters that a part of the template goes by, also by its conditions."""
+    text = json.dumps(value)
+    named = set(re.findall(r'"Ref": "(\w+)"', text)) | set(re.findall(r"\$\{(\w+)", text))
+    conditions = set(re.findall(r'"(?:Fn::If": \[|Condition": )"(\w+)"', text)) & set(LAMBDA["Conditions"])
+    return named.union(*(reached(LAMBDA["Conditions"][condition]) for condition in conditions))
 
 
 @each_released
 def test_a_version_is_published_whenever_the_release_changes(logical: str) -> None:
     """A change of the version's description replaces it, and so publishes; nothing else of it can change."""
-    groups = LAMBDA["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    settings = next(group["Parameters"] for group in groups if group["Label"]["default"] == "Settings")
-    changes = {"ArtifactDigest": "cd" * 32} | dict.fromkeys(settings, "changed")
-    for parameter, value in changes.items():
-        function, version = descriptions(logical, **{parameter: value})
-        assert version != descriptions(logical)[1], parameter
-        # Lambda publishes only what differs from the version before.
-        assert function == version
-    assert "TEMPLATE_DIGEST" in descriptions(logical)[1]
-    assert set(LAMBDA["Resources"][f"{logical}Version"]["Properties"]) == {"FunctionName", "Description"}
+    properties = LAMBDA["Resources"][logical]["Properties"]
+    reaching = reached({key: value for key, value in properties.items() if key != "Description"}) & set(settings())
+    for parameter in ("ArtifactDigest", *reaching):
+        assert described(logical, **{parameter: "changed/changed"}) != described(logical), parameter
+    assert "TEMPLATE_DIGEST" in described(logical)
+
+
+def test_the_settings_that_reach_functions() -> None:
+    """So that the test above has something to look at."""
+    found = {
+        logical: {name for name in settings() if name in reached(LAMBDA["Resources"][logical]["Properties"])}
+        for logical in OPTIONAL
+    }
+    assert found == {
+        "Stream": {"Environment", "LogLevel", "MaxReceiveCount"},
+        "Rollup": {"LogLevel"},
+        "Simulate": {"LogLevel", "SimulatorSensors"},
+        "Query": {"LogLevel", "ApiAuthorization", "EnableStream", "EnableApi"},
+        "Submit": {"LogLevel"},
+        "Generate": {"LogLevel", "SampleBucket", "SampleKeyArn"},
+    }
 
 
 @each_released
 def test_the_longest_description_fits(logical: str) -> None:
-    longest = {"SubnetIds": ",".join(["subnet-" + "0" * 17] * 3)} | {
+    longest = {
         name: max((str(value) for value in definition.get("AllowedValues", [definition.get("MaxValue")])), key=len)
         for name, definition in LAMBDA["Parameters"].items()
         if "AllowedPattern" not in definition
+    } | {
+        "ArtifactDigest": DIGEST,
+        "MaxReceiveCount": "100",
+        "SubnetIds": ",".join(["subnet-" + "0" * 17] * 3),
+        "SampleBucket": "b" * 63,
+        # The longest id that its pattern takes.
+        "SampleKeyArn": "arn:aws:kms:us-east-1:000000000000:key/" + "k" * 40,
     }
-    assert len(descriptions(logical, **longest | {"ArtifactDigest": DIGEST})[1]) <= 256
+    assert len(described(logical, **longest)) <= 256
 
 
 # A new logical id is a new resource with a new name, which a version published before does not know.
@@ -146,15 +183,28 @@ WIRED = {
     "AlertTopicArn": ("notifications", "AlertTopic"),
     "DriftRoleArn": ("iam", "DriftRole"),
     "DriftLogGroup": ("logs", "Drift"),
+    "StreamName": ("stream", "Stream"),
+    "StreamArn": ("stream", "Stream"),
+    "LakeBucket": ("stream", "Lake"),
+    "LakeBucketArn": ("stream", "Lake"),
+    "WindowsTable": ("stream", "Windows"),
+    "WindowsStreamArn": ("stream", "Windows"),
+    "DiscardedQueueArn": ("stream", "Discarded"),
+    "RollupFailureQueueArn": ("stream", "RollupFailures"),
+    **{f"{function}RoleArn": ("iam", f"{function}Role") for function in OPTIONAL},
+    **{f"{function}LogGroup": ("logs", function) for function in OPTIONAL},
 }
+# Of the database they are not here: where it comes or goes, so do the subnets, which the version's text names.
+WIRING = ("Wiring", "Wiring of the stream", "Wiring of the API")
 
 
 def test_what_a_version_is_wired_to_is_not_replaced_unnoticed() -> None:
     groups = LAMBDA["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    assert set(WIRED) == set(next(group["Parameters"] for group in groups if group["Label"]["default"] == "Wiring"))
+    wired = [name for group in groups if group["Label"]["default"] in WIRING for name in group["Parameters"]]
+    assert sorted(WIRED) == sorted(wired)
     for parameter, (name, logical) in WIRED.items():
         value = load(name)["Outputs"][parameter]["Value"]
-        assert value in ({"Ref": logical}, {"Fn::GetAtt": [logical, "Arn"]}), (
+        assert value in ({"Ref": logical}, *({"Fn::GetAtt": [logical, one]} for one in ("Arn", "StreamArn"))), (
             f"{name}.yaml: another resource is {parameter} now. Change something in lambda.yaml too, so that a version "
             "is published that knows it (a comment will do), then this table"
         )
@@ -171,7 +221,7 @@ def test_what_the_functions_of_the_database_are_wired_to() -> None:
     secrets = {"DATABASE_SECRET": database.ref("Secret"), "MASTER_SECRET": database.outputs["MasterSecretArn"]}
     given = {
         logical: {key: value for key, value in function(logical)["Environment"]["Variables"].items() if key in secrets}
-        for logical in RELEASED + OF_THE_DATABASE
+        for logical in ALWAYS + OF_THE_DATABASE
     }
     assert given == {
         "Process": {"DATABASE_SECRET": secrets["DATABASE_SECRET"]},
@@ -182,9 +232,9 @@ def test_what_the_functions_of_the_database_are_wired_to() -> None:
     }
 
 
-@pytest.mark.parametrize("logical", RELEASED)
+@each_released
 def test_without_a_database_no_function_is_in_a_vpc(logical: str) -> None:
-    properties = deployment()["lambda"].properties(logical)
+    properties = deployment(**EVERYTHING | {"EnableDatabase": "false"})["lambda"].properties(logical)
     assert "VpcConfig" not in properties and "DATABASE_SECRET" not in properties["Environment"]["Variables"]
     assert logical == "Process" or "VpcConfig" not in function(logical)
 
@@ -285,6 +335,9 @@ def test_a_release_shifts_the_alias_by_codedeploy(environment: str, shift: str) 
     assert release["ServiceRoleArn"] == stacks["iam"].arn("ReleaseRole")
 
 
+CANARY_ALARMS = ["NewVersionCrashes", "NewVersionErrors"]
+
+
 def test_a_release_goes_back_on_an_alarm() -> None:
     functions = deployment()["lambda"]
     release = functions.properties("ProcessRelease")
@@ -346,50 +399,3 @@ def test_nothing_but_functions_and_what_releases_them_changes_with_the_commits_t
         "Custom::Migration",
     }
     assert {kind for kind in kinds if not kind.startswith("AWS::Lambda::")} == released
-
-
-CANARY_ALARMS = ["NewVersionCrashes", "NewVersionErrors"]
-ALARMS = [logical for name, logical, _ in resources("AWS::CloudWatch::Alarm") if name == "monitoring"]
-
-
-def test_there_are_the_alarms_that_these_tests_are_for() -> None:
-    assert sorted(ALARMS + CANARY_ALARMS) == sorted(logical for _, logical, _ in resources("AWS::CloudWatch::Alarm"))
-
-
-@pytest.mark.parametrize("logical", ALARMS)
-def test_an_alarm_says_what_to_do_and_when_it_is_over(logical: str) -> None:
-    stacks = deployment("production")
-    alarm = stacks["monitoring"].properties(logical)
-    topic = [stacks["notifications"].ref("AlertTopic")]
-    assert (alarm["AlarmActions"], alarm["OKActions"]) == (topic, topic)
-    assert alarm["AlarmDescription"].startswith("Sluice production: ")
-    assert len(alarm["AlarmDescription"].split(". ")) > 1
-    assert alarm["TreatMissingData"] == "notBreaching"
-
-
-@pytest.mark.parametrize(
-    ("logical", "queue", "metric", "threshold"),
-    [
-        ("DeadLetters", "DeadLetters", "ApproximateNumberOfMessagesVisible", 0),
-        ("Backlog", "Intake", "ApproximateAgeOfOldestMessage", 3600),
-    ],
-)
-def test_the_alarms_watch_the_queues(logical: str, queue: str, metric: str, threshold: int) -> None:
-    stacks = deployment()
-    alarm = stacks["monitoring"].properties(logical)
-    name = stacks["queue"].resources[queue]["Attributes"]["QueueName"]
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/SQS", metric, "Maximum")
-    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": name}]
-    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", threshold)
-    assert name in alarm["AlarmDescription"]
-    assert sorted(ALARMS) == ["Backlog", "DeadLetters", "DriftErrors", "SweepErrors"], json.dumps(ALARMS)
-
-
-@pytest.mark.parametrize("logical", ["Sweep", "Drift"])
-def test_an_alarm_watches_what_runs_on_a_schedule(logical: str) -> None:
-    stacks = deployment()
-    alarm, name = stacks["monitoring"].properties(f"{logical}Errors"), stacks["lambda"].ref(logical)
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Errors", "Sum")
-    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": name}]
-    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
-    assert name in alarm["AlarmDescription"]

@@ -12,7 +12,7 @@ from cfnlint.data import AdditionalSpecs
 from cfnlint.helpers import load_resource
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from templates.cfn import REGION, Stack, deployment, resources
+from templates.cfn import EVERYTHING, REGION, Stack, deployment, resources
 from templates.decisions import Row, allows, may
 from templates.roles import TABLE
 from templates.roles.names import STACKS
@@ -127,6 +127,13 @@ EVERY_RESOURCE = {
     "CloudFormationRole.DescribeNetworks": "these actions know no resources",
     "CloudFormationRole.DescribeDatabases": "likewise",
     "DriftRole.ReadNetworks": "likewise",
+    "DriftRole.ListZones": "this action knows no resources",
+    "StreamRole.ListStreams": "likewise",
+    "RollupRole.ListStreams": "likewise",
+    "CloudFormationRole.ListZones": "likewise",
+    "CloudFormationRole.ResizeStreams": "these actions know no resources",
+    "CloudFormationRole.DeliverAccessLogs": "likewise",
+    "CloudFormationRole.RequestCertificates": "a certificate is no resource before it is there",
     "ProcessRole.DescribeTheVpc": "likewise; and code that runs in the function cannot use them",
     "MigrateRole.DescribeTheVpc": "likewise",
     "RotateRole.DescribeTheVpc": "likewise",
@@ -158,7 +165,10 @@ def test_the_actions_on_every_resource_know_no_narrower_one() -> None:
 @each_role
 def test_a_role_keeps_within_the_size_of_inline_policies(role_of: tuple[str, str]) -> None:
     """10,240 characters without spaces: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
-    stacks = STACKS | deployment("production", EnableDatabase="true")
+    stacks = STACKS | deployment("production", **EVERYTHING)
+    if role_of[1] not in stacks[role_of[0]].resources:
+        # Of the simulator, which production has not.
+        stacks = STACKS
     managed = [
         resource["Properties"]["PolicyDocument"]
         for stack in stacks.values()
@@ -171,16 +181,34 @@ def test_a_role_keeps_within_the_size_of_inline_policies(role_of: tuple[str, str
     assert all(len(json.dumps(document, separators=(",", ":"))) <= 6_144 for document in managed)
 
 
-def test_without_a_database_no_role_has_rights_on_one() -> None:
-    stacks = deployment()
-    for role_of in (role_of for role_of in TABLE if role_of[0] == "iam" and role_of[1] in stacks["iam"].resources):
-        text = json.dumps(policies(*role_of, stacks))
-        assert not [word for word in ("secretsmanager:", "ec2:", "rds:") if word in text], role_of
+def given(**settings: str) -> dict[str, list[dict]]:
+    """The policies of each role of a deployment, with those that later stacks give it."""
+    stacks = deployment(**settings)
+    return {role: policies("iam", role, stacks) for role in stacks["iam"].resources if role.endswith("Role")}
+
+
+def test_without_what_is_optional_no_role_has_rights_on_it() -> None:
+    words = ("secretsmanager:", "ec2:", "rds:", "kinesis:", "apigateway:", "acm:", "route53:")
+    for role, documents in given().items():
+        assert not [word for word in words if word in json.dumps(documents)], role
+    # Of what comes with the one, the other has nothing.
+    for role, documents in given(EnableApi="true").items():
+        assert not [word for word in words[:4] if word in json.dumps(documents)], role
+    reading = json.dumps(given(EnableStream="true")["QueryRole"])
+    assert "Windows" in reading and not [word for word in ("Ledger", "results", "index/") if word in reading]
+    listing = json.dumps(given(EnableApi="true")["QueryRole"])
+    assert "Ledger" in listing and "Windows" not in listing
+
+
+def test_what_is_optional_gives_the_other_roles_no_more_rights() -> None:
+    before, after = given(), given(EnableStream="true", EnableApi="true")
+    assert {role for role in before if before[role] != after[role]} == {"DriftRole"}
 
 
 NOT_FOR_DRIFT = {
     "kms:Decrypt": "nothing that it reads is encrypted with a key that it would have to use",
     "secretsmanager:GetSecretValue": "a secret's value is not in the template, and nobody's to read who compares",
+    "s3:getObject": "our API is not described by an object",
     "vpc-lattice:DescribeServiceNetworkVpcEndpointAssociation": "no endpoint of ours is of that kind",
 }
 

@@ -5,10 +5,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from templates.cfn import ACCOUNT, RANDOM, REGION, deployment, resources, teardown
+from templates.cfn import (
+    ACCOUNT,
+    EVERYTHING,
+    RANDOM,
+    REGION,
+    deployment,
+    resources,
+    teardown,
+)
 from templates.decisions import admits
 
-STACKS = deployment(EnableDatabase="true")
+STACKS = deployment(**EVERYTHING)
 STACKS["teardown"] = teardown(STACKS)
 TARGET_ROLES = [logical for logical, one in STACKS["target"].resources.items() if one["Type"] == "AWS::IAM::Role"]
 STRANGER = "999999999999"
@@ -23,6 +31,13 @@ POLICIES = {
     "uploads": ("buckets", "UploadsPolicy", STACKS["buckets"].arn("Uploads")),
     "results": ("buckets", "ResultsPolicy", STACKS["buckets"].arn("Results")),
     "artifacts": ("pipeline", "ArtifactsPolicy", STACKS["pipeline"].arn("Artifacts")),
+    "samples": ("partner-bucket", "BucketPolicy", STACKS["partner-bucket"].arn("Bucket")),
+    "lake": ("stream", "LakePolicy", STACKS["stream"].arn("Lake")),
+    "discarded": ("stream", "DiscardedPolicy", STACKS["stream"].arn("Discarded")),
+    "discarded dead letters": (
+        *("stream", "DiscardedDeadLettersPolicy", STACKS["stream"].arn("DiscardedDeadLetters")),
+    ),
+    "roll-up failures": ("stream", "RollupFailuresPolicy", STACKS["stream"].arn("RollupFailures")),
     "intake": ("queue", "IntakePolicy", STACKS["queue"].arn("Intake")),
     "dead letters": ("queue", "DeadLettersPolicy", STACKS["queue"].arn("DeadLetters")),
     "upload topic": ("notifications", "UploadTopicPolicy", STACKS["notifications"].ref("UploadTopic")),
@@ -32,6 +47,9 @@ POLICIES = {
 PIPELINE_KEY_POLICY = STACKS["pipeline"].properties("AlertKey")["KeyPolicy"]
 KEY_POLICY = STACKS["notifications"].properties("Key")["KeyPolicy"]
 DATABASE_KEY_POLICY = STACKS["database"].properties("Key")["KeyPolicy"]
+STREAM_KEY_POLICY = STACKS["stream"].properties("Key")["KeyPolicy"]
+SAMPLES_KEY_POLICY = STACKS["partner-bucket"].properties("Key")["KeyPolicy"]
+KEY_POLICIES = [KEY_POLICY, PIPELINE_KEY_POLICY, DATABASE_KEY_POLICY, STREAM_KEY_POLICY, SAMPLES_KEY_POLICY]
 
 
 def document(which: str) -> dict:
@@ -65,7 +83,7 @@ def test_only_tls_is_let_in(which: str) -> None:
 
 @pytest.mark.parametrize("action", ["s3:PutObject", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObjectTagging"])
 def test_uploads_go_through_the_endpoints_where_they_are_given(action: str) -> None:
-    stacks = deployment(UploadEndpointIds="vpce-0a,vpce-0b")
+    stacks = deployment(UploadEndpointIds="vpce-0a,vpce-0b", EnableApi="true")
     policy, key = stacks["buckets"].properties("UploadsPolicy")["PolicyDocument"], f"{POLICIES['uploads'][2]}/a.csv"
 
     def decided(principal: str, context: dict) -> str:
@@ -78,9 +96,11 @@ def test_uploads_go_through_the_endpoints_where_they_are_given(action: str) -> N
     for context in ({}, {"aws:SourceVpce": "vpce-0c"}):
         assert decided(SOMEBODY, context) == "Deny"
         assert decided(f"arn:aws:iam::{ACCOUNT}:role/sluice-production-Iam-x-ProcessRole-y", context) == "Deny"
-        # The pipeline's test uploads from outside, and the functions read without a VPC.
+        # The pipeline's test uploads from outside, and the process function reads without a VPC.
         for role in (stacks["iam"].arn("ProcessRole"), stacks["target"].arn("SmokeRole")):
             assert decided(role, context) == "ImplicitDeny"
+        # What it has signed, somebody else uploads by.
+        assert decided(stacks["iam"].arn("SubmitRole"), context) == "Deny"
         assert decided("s3.amazonaws.com", context | {"aws:PrincipalIsAWSService": "true"}) == "ImplicitDeny"
     assert document("uploads")["Statement"] == [one for one in policy["Statement"] if one["Sid"] == "OnlyTls"]
 
@@ -98,6 +118,14 @@ def test_s3_may_report_uploads_of_this_account() -> None:
     assert admits(document("intake"), "s3.amazonaws.com", "sqs:SendMessage", intake, THEIRS) == "ImplicitDeny"
     assert admits(document("intake"), "s3.amazonaws.com", "sqs:ReceiveMessage", intake, OURS) == "ImplicitDeny"
     assert admits(document("intake"), "sns.amazonaws.com", "sqs:SendMessage", intake, OURS) == "ImplicitDeny"
+
+
+def test_s3_may_report_what_lambda_gave_up() -> None:
+    queue = STACKS["stream"].arn("Discarded")
+    assert admits(document("discarded"), "s3.amazonaws.com", "sqs:SendMessage", queue, OURS) == "Allow"
+    assert admits(document("discarded"), "s3.amazonaws.com", "sqs:SendMessage", queue, THEIRS) == "ImplicitDeny"
+    assert admits(document("discarded"), "s3.amazonaws.com", "sqs:ReceiveMessage", queue, OURS) == "ImplicitDeny"
+    assert admits(document("discarded"), "lambda.amazonaws.com", "sqs:SendMessage", queue, OURS) == "ImplicitDeny"
 
 
 def test_only_alarms_and_events_may_publish_alerts() -> None:
@@ -151,17 +179,17 @@ def test_only_events_may_publish_of_the_pipeline_and_use_its_key() -> None:
         assert admits(document("pipeline alert topic"), *asked) == "ImplicitDeny"
 
 
-@pytest.mark.parametrize("policy", [KEY_POLICY, PIPELINE_KEY_POLICY, DATABASE_KEY_POLICY])
+@pytest.mark.parametrize("policy", KEY_POLICIES)
 def test_a_key_leaves_the_rest_to_iam(policy: dict) -> None:
     """Or nobody could administer it, and the publishing role's own rights on it would not count."""
-    [statement] = [one for one in policy["Statement"] if "AWS" in one["Principal"]]
+    [statement] = [one for one in policy["Statement"] if "AWS" in one["Principal"] and "Condition" not in one]
     assert statement["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     assert (statement["Action"], statement["Resource"]) == ("kms:*", "*")
 
 
 def test_nobody_is_let_in_for_everything() -> None:
     broad = set()
-    documents = [document(which) for which in POLICIES] + [KEY_POLICY, PIPELINE_KEY_POLICY, DATABASE_KEY_POLICY]
+    documents = [document(which) for which in POLICIES] + KEY_POLICIES
     for statement in (one for policy in documents for one in policy["Statement"] if one["Effect"] == "Allow"):
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         broad |= {(action, *statement["Principal"]) for action in actions if "*" in action}
@@ -213,6 +241,10 @@ def test_a_role_is_assumed_by_its_service_only() -> None:
         "DriftRole": "lambda.amazonaws.com",
         "MigrateRole": "lambda.amazonaws.com",
         "RotateRole": "lambda.amazonaws.com",
+        **{
+            f"{function}Role": "lambda.amazonaws.com"
+            for function in ("Stream", "Rollup", "Simulate", "Query", "Submit", "Generate")
+        },
         "ScheduleRole": "scheduler.amazonaws.com",
         "ReleaseRole": "codedeploy.amazonaws.com",
         "PipelineRole": "codepipeline.amazonaws.com",

@@ -6,11 +6,33 @@ import re
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from templates.cfn import DATABASE_KEY_ID, FILES, KEY_ID, ROOT, deployment, github, load, resources, teardown
+from templates.cfn import (
+    DOMAIN,
+    EVERYTHING,
+    FILES,
+    KEY_ID,
+    KEY_IDS,
+    ROOT,
+    deployment,
+    github,
+    load,
+    resources,
+    teardown,
+)
 
-SECTIONS = ["AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Conditions", "Resources", "Outputs"]
+SECTIONS = [
+    "AWSTemplateFormatVersion",
+    "Description",
+    "Metadata",
+    "Parameters",
+    "Rules",
+    "Conditions",
+    "Resources",
+    "Outputs",
+]
 ENVIRONMENTS = ["staging", "production"]
 
+NESTED = {stack["Properties"]["TemplateURL"] for stack in load("root")["Resources"].values()}
 each_template = pytest.mark.parametrize("name", FILES)
 
 PARAMETERS = [(name, parameter) for name in FILES for parameter in load(name).get("Parameters", {})]
@@ -29,9 +51,9 @@ def test_a_template_says_what_it_is(name: str) -> None:
 
 
 @each_template
-def test_a_template_fits_into_a_request(name: str) -> None:
-    """CodePipeline and bootstrap send it as text: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
-    assert FILES[name].stat().st_size <= 51_200
+def test_a_template_is_not_too_large(name: str) -> None:
+    """Nested ones are read from S3, the others are sent as text: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+    assert FILES[name].stat().st_size <= (1_000_000 if f"{name}.yaml" in NESTED else 51_200)
 
 
 @each_parameter
@@ -117,35 +139,110 @@ def test_the_commit_reaches_the_functions_only_and_as_a_tag() -> None:
 )
 def test_the_wiring_resolves(environment: str, email: str, connection: str) -> None:
     """Every value that is passed on matches its parameter's pattern, there is no cycle, and nothing is left open."""
-    stacks = deployment(environment, email, connection, EnableDatabase="true")
+    stacks = deployment(environment, email, connection, **EVERYTHING | DOMAIN)
     stacks["teardown"] = teardown()
     stacks["github-oidc"] = github(stacks=stacks)
-    assert set(stacks) == set(FILES)
+    assert set(stacks) == set(FILES) - ({"simulator"} if environment == "production" else set())
     for stack in stacks.values():
         text = json.dumps([stack.outputs, *(stack.properties(logical) for logical in stack.resources)])
         assert not re.search(r'"Ref":|"Fn::|\$\{', text), text
 
 
-# What is there only with a database, and what a VPC that is there already saves.
-OPTIONAL = {"network", "database", "rotation"}
+OPTIONAL_STACKS = {
+    *("network", "database", "rotation"),
+    *("stream", "simulator", "api"),
+    *("partner-bucket", "samples"),
+}
+OPTIONAL_KINDS = (
+    *("AWS::EC2::", "AWS::RDS::", "AWS::SecretsManager::"),
+    *("AWS::Kinesis::", "AWS::ApiGatewayV2::", "AWS::CertificateManager::", "AWS::Route53::"),
+)
 
 
-def test_without_a_database_there_is_nothing_of_it() -> None:
+def test_without_what_is_optional_there_is_nothing_of_it() -> None:
     stacks = deployment()
-    assert set(FILES) - set(stacks) == OPTIONAL | {"teardown", "github-oidc"}
+    assert set(FILES) - set(stacks) == OPTIONAL_STACKS | {"teardown", "github-oidc"}
     kinds = {one["Type"] for stack in stacks.values() for one in stack.resources.values()}
-    assert not [kind for kind in kinds if kind.startswith(("AWS::EC2::", "AWS::RDS::", "AWS::SecretsManager::"))]
-    added = {
-        name: set(stack.resources) - set(stacks[name].resources)
-        for name, stack in deployment(EnableDatabase="true").items()
-        if name in stacks and stack.resources.keys() != stacks[name].resources.keys()
-    }
-    assert added == {
+    assert not [kind for kind in kinds if kind.startswith(OPTIONAL_KINDS)]
+
+
+def released(*names: str) -> set[str]:
+    return {f"{name}{part}" for name in names for part in ("", "Version", "Alias")}
+
+
+READING = {
+    "iam": {"QueryRole", "DriftRoleApi"},
+    "lambda": released("Query"),
+    "logs": {"Query", "Access"},
+    "monitoring": {"ApiErrors", "ApiLatency"},
+}
+OPTIONS = {
+    "EnableDatabase": {
         "root": {"Network", "Database", "Rotation"},
         "iam": {"ProcessRoleDatabase", "DriftRoleDatabase", "MigrateRole", "RotateRole"},
         "lambda": {"Migrate", "Migration", "Rotate"},
         "logs": {"Migrate", "Rotate"},
+    },
+    "EnableStream": {
+        "root": {"Stream", "Simulator", "Api"},
+        "iam": {"StreamRole", "RollupRole", "SimulateRole", "DriftRoleStream"} | READING["iam"],
+        "lambda": released("Stream", "Rollup", "Simulate")
+        | {"StreamMapping", "DiscardedMapping", "RollupMapping"}
+        | READING["lambda"],
+        "logs": {"Stream", "Rollup", "Simulate"} | READING["logs"],
+        "monitoring": {"StreamLag", "RollupLag", "DiscardedDeadLetters", "StreamUndelivered", "RollupFailures"}
+        | READING["monitoring"],
+    },
+    "EnableApi": {
+        "root": {"Api", "Samples", "SampleRights"},
+        "iam": {"SubmitRole", "GenerateRole"} | READING["iam"],
+        "lambda": released("Submit", "Generate") | READING["lambda"],
+        "logs": {"Submit", "Generate"} | READING["logs"],
+        "monitoring": READING["monitoring"],
+    },
+}
+
+
+def added(**settings: str) -> dict[str, set[str]]:
+    """What settings add to the templates that are deployed without them, too."""
+    stacks = deployment()
+    return {
+        name: set(stack.resources) - set(stacks[name].resources)
+        for name, stack in deployment(**settings).items()
+        if name in stacks and stack.resources.keys() != stacks[name].resources.keys()
     }
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_what_is_optional_adds_what_it_needs(option: str) -> None:
+    assert added(**{option: "true"}) == OPTIONS[option]
+
+
+@pytest.mark.parametrize(
+    ("settings", "has_one"),
+    [
+        ({}, True),
+        ({"SimulatorMinutes": "0"}, False),
+        ({"EnableStream": "false", "EnableApi": "true"}, False),
+        ({"environment": "production"}, False),
+    ],
+)
+def test_there_is_a_simulator_only_for_a_stream_and_never_in_production(settings: dict, has_one: bool) -> None:
+    stacks = deployment(**{"EnableStream": "true"} | settings)
+    assert ("simulator" in stacks) is has_one
+    assert ("Simulate" in stacks["lambda"].resources, "SimulateRole" in stacks["iam"].resources) == (has_one, has_one)
+
+
+def test_a_partners_bucket_takes_the_place_of_our_own() -> None:
+    bucket, key = "partners-bucket", "arn:aws:kms:eu-west-1:999999999999:key/" + KEY_ID
+    stacks = deployment(EnableApi="true", SampleBucket=bucket, SampleKeyArn=key)
+    assert "partner-bucket" not in stacks and "DriftRoleSamples" not in stacks["samples"].resources
+    variables = stacks["lambda"].properties("Generate")["Environment"]["Variables"]
+    assert (variables["SAMPLE_BUCKET"], variables["SAMPLE_KEY"]) == (bucket, key)
+    assert stacks["root"].outputs["GenerateRoleArn"] == stacks["iam"].arn("GenerateRole")
+    assert "SampleBucket" not in stacks["root"].outputs
+    without_key = deployment(EnableApi="true", SampleBucket=bucket)
+    assert "SAMPLE_KEY" not in without_key["lambda"].properties("Generate")["Environment"]["Variables"]
 
 
 def test_the_wiring_resolves_with_a_vpc_that_is_there_already() -> None:
@@ -160,11 +257,12 @@ def test_staging_and_production_fit_into_one_account_and_region() -> None:
     """There is no name that both would have."""
 
     def names(environment: str) -> set[str]:
-        stacks = deployment(environment, EnableDatabase="true")
+        stacks = deployment(environment, **EVERYTHING)
         return {one["Ref"] for stack in stacks.values() for one in stack.resources.values()}
 
     # Random ids in real life, each of them.
-    same = {name for name in names("staging") & names("production") if not name.endswith((KEY_ID, DATABASE_KEY_ID))}
+    random = (KEY_ID, *KEY_IDS.values())
+    same = {name for name in names("staging") & names("production") if not name.endswith(random)}
     assert not same
 
 
@@ -172,7 +270,12 @@ def test_staging_and_production_fit_into_one_account_and_region() -> None:
 NAMED = {
     ("lambda", "ProcessAlias", "Name"): "an alias is known by its name, within its function",
     ("lambda", "SweepAlias", "Name"): "likewise",
-    ("lambda", "DriftAlias", "Name"): "likewise",
+    **{
+        ("lambda", f"{function}Alias", "Name"): "likewise"
+        for function in ("Drift", "Stream", "Rollup", "Simulate", "Query", "Submit", "Generate")
+    },
+    ("api", "Authorizer", "Name"): "an authorizer is known by its id; the name is for people",
+    ("api", "Stage", "StageName"): "the only one whose name is not in its address",
     ("lambda", "NewVersionCrashes", "AlarmName"): "another version has another alarm, without the state of the last",
     ("lambda", "NewVersionErrors", "AlarmName"): "likewise",
     ("database", "Secret", "Name"): "a generated name lacks the stack's, by which CloudFormation's role knows its own",

@@ -1,4 +1,4 @@
-"""Lambda: Python functions run under AWS's own Runtime Interface Client."""
+"""Lambda: Python functions run under AWS's own Runtime Interface Client, and are told when they were to start."""
 
 import contextlib
 import importlib.util
@@ -11,10 +11,11 @@ import tempfile
 import threading
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ministack.core import lambda_runtime
-from ministack.services import lambda_svc
+from ministack.services import lambda_svc, scheduler
 
 from local.patches import rewrite
 from local.patches.databases import DATABASE
@@ -211,4 +212,25 @@ def function_logs(folder: Path) -> None:
     )
 
 
-PATCHES = (python_runtime, function_logs)
+def scheduled_time(folder: Path) -> None:
+    """What a schedule starts is told for which time, where its input asks for it.
+
+    Stock: the input is passed on as it is written.
+    AWS: context attributes in it, such as <aws.scheduler.scheduled-time>, are replaced.
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+    Here that one only; what recurs has the time at which it is started.
+    """
+    def told(target: dict, seconds: float) -> dict:
+        moment = datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {**target, "Input": target["Input"].replace("<aws.scheduler.scheduled-time>", moment)}
+
+    scheduler._told = told
+    rewrite(scheduler._tick_schedules, (
+        '            target = sched.get("Target") or {}\n',
+        '            target = sched.get("Target") or {}\n'
+        '            if "Input" in target:\n'
+        '                target = _told(target, now if at_epoch is None else at_epoch)\n',
+    ))
+
+
+PATCHES = (python_runtime, function_logs, scheduled_time)

@@ -233,9 +233,11 @@ def _resolved(template: dict, stack: dict, values: dict) -> dict[str, dict]:
     """
     conditions = engine._evaluate_conditions(template, values)
     found = {}
+    there = {name: one for name, one in stack["_resources"].items() if one.get("PhysicalResourceId")}
+    known = {name: {"Attributes": _NotYet(f"{stack['StackId']}/{name}")} for name in template["Resources"]} | there
 
     def resolve(value):
-        return engine._resolve_refs(copy.deepcopy(value), stack["_resources"], values, conditions,
+        return engine._resolve_refs(copy.deepcopy(value), known, values, conditions,
                                     template.get("Mappings", {}), stack["StackName"], stack["StackId"])
 
     for logical_id, resource in template["Resources"].items():
@@ -243,12 +245,26 @@ def _resolved(template: dict, stack: dict, values: dict) -> dict[str, dict]:
             continue
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::CloudFormation::Stack":
-            place = f"{{{{IntrinsicFunction:{stack['StackId']}/{logical_id}/Fn::GetAtt}}}}"
+            # What is there, and will have an output that it has not yet.
+            place = _NotYet(f"{stack['StackId']}/{logical_id}")["Outputs"]
             properties = {**properties, "Parameters": {
                 name: _attempt(resolve, value, place) for name, value in properties.get("Parameters", {}).items()}}
         properties = _attempt(resolve, properties, properties)
         found[logical_id] = {**resource, "Properties": properties}
     return found
+
+
+class _NotYet(dict):
+    """The attributes of a resource that does not exist: a placeholder each."""
+
+    def __init__(self, resource: str) -> None:
+        self._resource = resource
+
+    def __contains__(self, attribute: object) -> bool:
+        return True
+
+    def __getitem__(self, attribute: str) -> str:
+        return f"{{{{IntrinsicFunction:{self._resource}.{attribute}/Fn::GetAtt}}}}"
 
 
 def _attempt(resolve, value, otherwise):

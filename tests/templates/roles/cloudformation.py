@@ -2,182 +2,42 @@
 
 from templates.cfn import ACCOUNT, KEY_ID, RANDOM, REGION
 from templates.decisions import Row, may, may_not
+from templates.roles.deploying import APIS, DATABASES, NETWORKS, STREAMS
 from templates.roles.names import (
     ALIAS,
     ARTIFACTS,
     BUCKETS,
-    CLUSTER,
     FUNCTION,
     INTAKE,
     LEDGER,
     MAPPING,
-    MASTER_SECRET,
-    MIGRATE,
     NEW_TAG,
     OTHER_KEY,
     OTHER_NEW_TAG,
-    OTHER_SECRET,
     OTHER_TAG,
     OWN_TAG,
     PIPELINE,
     PIPELINE_ROLES,
     RELEASE,
     RELEASES,
-    ROTATE,
     RUN,
     SCHEDULE,
-    SECRET,
-    SETTINGS,
     STACKS,
-    SUBNETS,
     TARGET_ROLES,
     TOPIC_KEY,
     UPLOAD_TOPIC,
     UPLOADS,
-    VIA_RDS,
-    VIA_S3,
-    VIA_SECRETS,
-    WRITER,
     arn,
     role,
     stack,
 )
 
-EC2 = [
-    arn("ec2", f"{kind}-0a")
-    for kind in ("vpc/vpc", "subnet/subnet", "route-table/rtb", "security-group/sg", "vpc-endpoint/vpce")
-]
-VPC_0, SUBNET_0, ROUTES_0, GROUP_0, ENDPOINT_0 = EC2
-# Of CloudFormation's role.
-NETWORKS = [
-    may(
-        "ec2:DescribeAccountAttributes ec2:DescribeAvailabilityZones ec2:DescribeInstances "
-        "ec2:DescribeInternetGateways ec2:DescribeNetworkAcls ec2:DescribeNetworkInterfaces ec2:DescribeRouteTables "
-        "ec2:DescribeSecurityGroupRules ec2:DescribeSecurityGroups ec2:DescribeSubnets "
-        "ec2:DescribeVpcEncryptionControls ec2:DescribeVpcEndpoints ec2:DescribeVpcs",
-        "*",
-    ),
-    *(
-        one
-        for action, resource in (
-            ("ec2:CreateVpc", VPC_0),
-            ("ec2:CreateSubnet", SUBNET_0),
-            ("ec2:CreateRouteTable", ROUTES_0),
-            ("ec2:CreateSecurityGroup", GROUP_0),
-            ("ec2:CreateVpcEndpoint", ENDPOINT_0),
-        )
-        for one in (may(action, resource, NEW_TAG), may_not(action, resource), may_not(action, resource, OTHER_NEW_TAG))
-    ),
-    *(may("ec2:CreateTags", resource, NEW_TAG | {"ec2:CreateAction": "CreateSomething"}) for resource in EC2),
-    *(may_not("ec2:CreateTags", resource, NEW_TAG) for resource in EC2),
-    may_not("ec2:CreateTags", VPC_0, OTHER_NEW_TAG | {"ec2:CreateAction": "CreateVpc"}),
-    may_not("ec2:CreateTags", arn("ec2", "instance/i-0a"), NEW_TAG | {"ec2:CreateAction": "RunInstances"}),
-    may_not("ec2:CreateSubnet ec2:CreateVpcEndpoint", arn("ec2", "instance/i-0a"), NEW_TAG),
-    # In whose VPC it is does not matter.
-    may(
-        "ec2:CreateRouteTable ec2:CreateSecurityGroup ec2:CreateSubnet ec2:CreateVpcEndpoint ec2:DescribeVpcAttribute",
-        VPC_0,
-    ),
-    may_not("ec2:CreateSecurityGroup", f"arn:aws:ec2:{REGION}:999999999999:vpc/vpc-0a"),
-    *(
-        one
-        for actions, resource in (
-            ("ec2:ModifyVpcAttribute ec2:DeleteVpc ec2:CreateTags ec2:DeleteTags", VPC_0),
-            ("ec2:ModifySubnetAttribute ec2:DeleteSubnet ec2:CreateVpcEndpoint ec2:AssociateRouteTable", SUBNET_0),
-            (
-                "ec2:AssociateRouteTable ec2:DisassociateRouteTable ec2:ReplaceRouteTableAssociation "
-                "ec2:DeleteRouteTable",
-                ROUTES_0,
-            ),
-            (
-                "ec2:AuthorizeSecurityGroupEgress ec2:AuthorizeSecurityGroupIngress ec2:RevokeSecurityGroupEgress "
-                "ec2:RevokeSecurityGroupIngress ec2:UpdateSecurityGroupRuleDescriptionsEgress "
-                "ec2:UpdateSecurityGroupRuleDescriptionsIngress ec2:DeleteSecurityGroup",
-                GROUP_0,
-            ),
-            ("ec2:ModifyVpcEndpoint ec2:DeleteVpcEndpoints", ENDPOINT_0),
-        )
-        for one in (may(actions, resource, OWN_TAG), may_not(actions, resource), may_not(actions, resource, OTHER_TAG))
-    ),
-    may_not("ec2:DeleteTags", arn("ec2", "instance/i-0a"), OWN_TAG),
-    may_not("ec2:CreateInternetGateway ec2:AttachInternetGateway ec2:CreateNatGateway ec2:CreateRoute", VPC_0, OWN_TAG),
-]
-DATABASES = [
-    may(
-        "rds:AddTagsToResource rds:CreateDBCluster rds:DeleteDBCluster rds:DescribeDBClusters rds:ListTagsForResource "
-        "rds:ModifyDBCluster rds:RemoveTagsFromResource rds:CreateDBClusterSnapshot rds:DescribeDBClusterSnapshots",
-        CLUSTER,
-    ),
-    may("rds:CreateDBClusterSnapshot", arn("rds", "cluster-snapshot:sluice-staging-x")),
-    may(
-        "rds:CreateDBInstance rds:DeleteDBInstance rds:DescribeDBInstances rds:ModifyDBInstance rds:RebootDBInstance",
-        WRITER,
-    ),
-    may(
-        "rds:CreateDBClusterParameterGroup rds:DeleteDBClusterParameterGroup rds:DescribeDBClusterParameterGroups "
-        "rds:DescribeDBClusterParameters rds:ModifyDBClusterParameterGroup rds:ResetDBClusterParameterGroup",
-        SETTINGS,
-    ),
-    may(
-        "rds:CreateDBSubnetGroup rds:DeleteDBSubnetGroup rds:DescribeDBSubnetGroups rds:ModifyDBSubnetGroup",
-        SUBNETS,
-    ),
-    *(
-        may("rds:CreateDBCluster rds:CreateDBInstance rds:ModifyDBInstance", arn("rds", default))
-        for default in ("pg:default.aurora-mysql8.0", "og:default:aurora-mysql-8-0")
-    ),
-    *(
-        may_not("rds:DeleteDBCluster rds:ModifyDBCluster rds:CreateDBCluster", arn("rds", f"cluster:{name}"))
-        for name in ("somebody-elses", "sluice-production-database-x")
-    ),
-    may_not("rds:ModifyDBClusterSnapshotAttribute rds:RestoreDBClusterFromSnapshot", CLUSTER),
-    may_not("rds:CreateDBInstance", arn("rds", "pg:somebody-elses")),
-    may(
-        "rds:DescribeDBEngineVersions rds:DescribeEngineDefaultClusterParameters rds:DescribeEvents "
-        "secretsmanager:GetRandomPassword",
-        "*",
-    ),
-    may("route53:AssociateVPCWithHostedZone", "arn:aws:route53:::hostedzone/Z1D633PJN98FT9"),
-    may_not("route53:ChangeResourceRecordSets route53:DeleteHostedZone", "arn:aws:route53:::hostedzone/Z1D633PJN98FT9"),
-    may_not("route53:AssociateVPCWithHostedZone", "arn:aws:route53:::healthcheck/Z1D633PJN98FT9"),
-    may(
-        "iam:CreateServiceLinkedRole",
-        role("aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS"),
-        {"iam:AWSServiceName": "rds.amazonaws.com"},
-    ),
-    may_not(
-        "iam:CreateServiceLinkedRole",
-        role("aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS"),
-        {"iam:AWSServiceName": "ec2.amazonaws.com"},
-    ),
-    may_not("iam:CreateServiceLinkedRole", role("somebody-elses"), {"iam:AWSServiceName": "rds.amazonaws.com"}),
-    may(
-        "secretsmanager:CancelRotateSecret secretsmanager:CreateSecret secretsmanager:DeleteSecret "
-        "secretsmanager:DescribeSecret secretsmanager:GetSecretValue secretsmanager:PutSecretValue "
-        "secretsmanager:RotateSecret secretsmanager:TagResource secretsmanager:UntagResource "
-        "secretsmanager:UpdateSecret",
-        SECRET,
-    ),
-    may_not("secretsmanager:GetSecretValue secretsmanager:CreateSecret", OTHER_SECRET),
-    may(
-        "secretsmanager:CreateSecret secretsmanager:DescribeSecret secretsmanager:RotateSecret "
-        "secretsmanager:TagResource",
-        MASTER_SECRET,
-    ),
-    may_not("secretsmanager:GetSecretValue secretsmanager:DeleteSecret", MASTER_SECRET),
-    *(may("kms:CreateGrant kms:Decrypt kms:GenerateDataKey", OTHER_KEY, via) for via in (VIA_SECRETS, VIA_RDS)),
-    *(may_not("kms:CreateGrant kms:Decrypt kms:GenerateDataKey", OTHER_KEY, via) for via in ({}, VIA_S3)),
-    may_not("kms:Decrypt", f"arn:aws:kms:{REGION}:999999999999:key/{KEY_ID}", VIA_RDS),
-    may("lambda:InvokeFunction", MIGRATE),
-    may("lambda:InvokeFunction lambda:AddPermission lambda:GetPolicy lambda:RemovePermission", ROTATE),
-    may_not("lambda:AddPermission", MIGRATE),
-]
-
-
 TABLE: dict[tuple[str, str], list[Row]] = {
     ("target", "CloudFormationRole"): [
         *NETWORKS,
         *DATABASES,
+        *STREAMS,
+        *APIS,
         may(
             "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet "
             "cloudformation:ExecuteChangeSet "
@@ -261,7 +121,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         ),
         may_not("logs:DeleteLogGroup logs:PutRetentionPolicy", PIPELINE.arn("BuildLog")),
         may("logs:DescribeIndexPolicies logs:DescribeLogGroups logs:DescribeResourcePolicies", "*"),
-        may_not("logs:GetLogEvents logs:PutResourcePolicy", "*"),
+        may_not("logs:GetLogEvents logs:DeleteResourcePolicy", "*"),
         may(
             "iam:CreateRole iam:DeleteRole iam:DeleteRolePolicy iam:GetRole iam:GetRolePolicy "
             "iam:ListAttachedRolePolicies iam:ListRolePolicies iam:PutRolePolicy iam:TagRole iam:UntagRole "

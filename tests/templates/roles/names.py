@@ -1,10 +1,10 @@
 """What the table of roles names: resources of a deployment with everything that is optional, and of others."""
 
-from templates.cfn import ACCOUNT, KEY_ID, RANDOM, REGION, deployment, github, teardown
+from templates.cfn import ACCOUNT, EVERYTHING, KEY_ID, RANDOM, REGION, deployment, github, teardown
 from templates.decisions import Row, may, may_not
 
 TESTED = "sluice-pipeline-staging-artifacts-of-another-pipeline"
-STACKS = deployment(tested_bucket=TESTED, EnableDatabase="true")
+STACKS = deployment(tested_bucket=TESTED, **EVERYTHING)
 STACKS["teardown"] = teardown(STACKS)
 STACKS["github-oidc"] = github(stacks=STACKS)
 PIPELINE, TARGET, BUCKETS, QUEUE = (STACKS[name] for name in ("pipeline", "target", "buckets", "queue"))
@@ -71,6 +71,12 @@ MIGRATE_LOG, ROTATE_LOG = (
 VIA_SECRETS, VIA_RDS, VIA_S3 = (
     {"kms:ViaService": f"{service}.{REGION}.amazonaws.com"} for service in ("secretsmanager", "rds", "s3")
 )
+STREAM, STREAM_KEY, LAKE = (STACKS["stream"].arn(logical) for logical in ("Stream", "Key", "Lake"))
+WINDOWS = STACKS["stream"].arn("Windows")
+CHANGES = STACKS["stream"].resources["Windows"]["Attributes"]["StreamArn"]
+DISCARDED, ROLLUP_FAILURES = (STACKS["stream"].arn(logical) for logical in ("Discarded", "RollupFailures"))
+SAMPLES, SAMPLES_KEY = STACKS["partner-bucket"].arn("Bucket"), STACKS["partner-bucket"].arn("Key")
+VIA_KINESIS = {"kms:ViaService": f"kinesis.{REGION}.amazonaws.com"}
 FROM_CODE = {"lambda:SourceFunctionArn": FUNCTION}
 OTHER_NEW_TAG = {f"aws:RequestTag/{TAG['Key']}": OTHER_STACK}
 

@@ -13,7 +13,7 @@ def test_each_request_has_its_price():
     assert by == {
         "s3_put": 5.00,
         "s3_get": 0.40,
-        "dynamodb_write_unit": 1.88,
+        "dynamodb_write_unit": 2.5,
         "sqs_request": 0.48,
         "sns_publish": 0.50,
         "lambda_request": 0.02,

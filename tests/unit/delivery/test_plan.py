@@ -228,6 +228,13 @@ def test_production_keeps_what_holds_data(loss: dict) -> None:
     assert plan(cloudformation, "production", allowed_replacements=["Buckets/Uploads"]).blocked == ()
 
 
+def test_a_stream_holds_data_as_long_as_it_keeps_them() -> None:
+    gone = change("Stream", "AWS::Kinesis::Stream", "Remove")
+    cloudformation = CloudFormation({"": [stack("Stream", detail("TemplateURL"))], "Stream": [gone]})
+    [reason] = plan(cloudformation, "production").blocked
+    assert reason.startswith("Stream/Stream (AWS::Kinesis::Stream) holds data and ")
+
+
 def test_production_takes_only_what_staging_has_tested() -> None:
     cloudformation = CloudFormation({"": [stack("Lambda", detail("Parameters"))], "Lambda": [CODE]})
     assert plan(cloudformation, "production").blocked == ()

@@ -139,7 +139,7 @@ def test_the_projects_own_templates():
     folder = Path(__file__).parents[3] / "templates"
     packaged = package(folder)
     source = (folder / "root.yaml").read_text()
-    names = re.findall(r"TemplateURL: (\w+\.yaml)", source)
+    names = re.findall(r"TemplateURL: ([\w-]+\.yaml)", source)
     assert len(names) == len(packaged.children) == packaged.root.count("/${ArtifactBucket}/templates/")
     assert not any("TEMPLATE_DIGEST" in text for text in packaged.children.values())
     changed = [

@@ -153,6 +153,32 @@ def test_a_database_goes_without_a_snapshot_and_its_key_after_it(run, monkeypatc
     ]
 
 
+def test_the_samples_key_goes_with_their_bucket_and_the_streams_with_its_stack(aws, run, monkeypatch):
+    kms = boto3.client("kms")
+    of_samples, of_stream = (kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(2))
+    for bucket in ("samples", "lake"):
+        aws.s3.create_bucket(Bucket=bucket)
+    nested = {
+        "Samples": [("AWS::KMS::Key", of_samples), ("AWS::S3::Bucket", "samples")],
+        "Stream": [
+            ("AWS::KMS::Key", of_stream),
+            ("AWS::Kinesis::Stream", "stream"),
+            ("AWS::S3::Bucket", "lake"),
+            ("AWS::DynamoDB::Table", "windows"),
+        ],
+    }
+    stacks = [("AWS::CloudFormation::Stack", name, "CREATE_COMPLETE") for name in nested]
+    monkeypatch.setitem(RESOURCES, STACK, stacks)
+    for name, resources in nested.items():
+        monkeypatch.setitem(RESOURCES, name, [(*one, "CREATE_COMPLETE") for one in resources])
+
+    assert run() == [of_samples, "samples", "lake", "windows"]
+
+    states = [kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in (of_samples, of_stream)]
+    # CloudFormation could not delete a key that is about to go.
+    assert states == ["PendingDeletion", "Enabled"]
+
+
 def test_a_database_and_a_key_that_are_gone_do_not_hinder(run, monkeypatch, said):
     def schedule_key_deletion(**_) -> None:
         raise ClientError({"Error": {"Code": "KMSInvalidStateException"}}, "ScheduleKeyDeletion")
