@@ -17,12 +17,13 @@ AWS_OPERATIONS = {
         "DescribeStackResources",
         "DetectStackDrift",
     },
-    "dynamodb": {"BatchGetItem", "PutItem", "Query", "UpdateItem"},
+    "dynamodb": {"BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem"},
     "kinesis": {"PutRecords"},
     "lambda": {"Invoke"},
     "s3": {
         "AbortMultipartUpload",
         "CompleteMultipartUpload",
+        "CreateBucket",  # botocore's own: the URL of a presigned form is that of this call
         "CreateMultipartUpload",
         "GetObject",
         "HeadBucket",  # botocore's own: where S3 answers that the bucket is in another region

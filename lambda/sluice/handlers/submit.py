@@ -1,6 +1,6 @@
 """Gives out forms by which one file of a dataset can be uploaded, without any right of one's own.
 
-Event: a request to the HTTP API, payload format 2.0: `POST /api/v1/uploads`, `{"dataset": "people", "key": "people/a.csv"}`
+Event: a request to the HTTP API, payload format 2.0: `POST /api/v1/uploads`, `{"dataset": "people", "key": ...}`
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
 Answer: 201 with a presigned POST, good for one key, a size and 15 minutes (api/openapi.json).
 """
