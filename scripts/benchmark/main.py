@@ -14,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark import cost, files, loads
+from benchmark import cost, files, loads, streams
 from benchmark.contenders import CONTENDERS
 from benchmark.processes import on_one_core, peers_python, say
 from benchmark.stage import Stage
 from local import cloud as local_cloud
 
+OTHERS = {"load": loads, "stream": streams}
 DOCS = Path(__file__).parents[2] / "docs"
 SMALL_FILES = 200
 # Rows of the file that comes before the measured one, as many as each race has at least.
@@ -86,15 +87,21 @@ class Race:
 def main() -> None:
     """Measures, prints a table or JSON; a full run is kept in docs/."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["load"], help="load: how fast rows reach a database, instead")
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=OTHERS,
+        help="load: how fast rows reach a database, instead; stream: records of a stream, requests and reads",
+    )
     parser.add_argument("--quick", action="store_true", help="smaller files and fewer rounds; nothing is kept")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    if options.what == "load":
-        report = loads.measure(is_quick=options.quick)
+    if options.what:
+        other = OTHERS[options.what]
+        report = other.measure(is_quick=options.quick)
         if not options.quick:
-            (DOCS / "bench-load.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        print(json.dumps(report, indent=2) if options.json else loads.table(report))
+            (DOCS / f"bench-{options.what}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        print(json.dumps(report, indent=2) if options.json else other.table(report))
         return
     python = peers_python()
     with tempfile.TemporaryDirectory() as folder, local_cloud.start() as cloud:

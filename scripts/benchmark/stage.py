@@ -50,11 +50,7 @@ class Stage:
             with path.open("rb") as body:
                 answer = self._s3.put_object(Bucket="uploads", Key=key, Body=body)
             versions.append((key, answer["VersionId"]))
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        environment |= self._settings | {"POWERTOOLS_LOG_LEVEL": "WARNING"}
-        environment["PYTHONPATH"] = f"{self._task}{os.pathsep}{_SCRIPTS}"
-        command = [sys.executable, "-m", "benchmark.ours", "uploads", *("=".join(version) for version in versions)]
-        runs = on_one_core(command, environment)
+        runs = self.run("benchmark.ours", "uploads", *("=".join(version) for version in versions))
         for run, (key, version) in zip(runs, versions, strict=True):
             item = self._dynamodb.get_item(
                 TableName="ledger", Key={"upload_key": {"S": f"uploads/{key}"}, "version_id": {"S": version}}
@@ -64,6 +60,13 @@ class Stage:
             run |= {"stopped": None, "item_bytes": _item_bytes(item)}
             self._s3.delete_object(Bucket="uploads", Key=key, VersionId=version)
         return runs
+
+    def run(self, module: str, *arguments: str) -> list[dict]:
+        """Runs a module of the benchmark's on one core, with the artifact; returns the objects that it prints."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environment |= self._settings | {"POWERTOOLS_LOG_LEVEL": "WARNING"}
+        environment["PYTHONPATH"] = f"{self._task}{os.pathsep}{_SCRIPTS}"
+        return on_one_core([sys.executable, "-m", module, *arguments], environment)
 
     def cold_start(self, runs: int) -> dict:
         """How long the first 10 KB file of a new execution environment takes, and where the time goes."""

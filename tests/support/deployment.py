@@ -1,4 +1,4 @@
-"""A deployment in moto: the buckets, table, topic and queues the function works with."""
+"""A deployment in moto: the buckets, tables, topic and queues the functions work with."""
 
 import functools
 import json
@@ -56,11 +56,11 @@ def invocation(*remaining: float, memory_mb: int = 1024) -> Invocation:
 
 
 class Aws:
-    """The buckets, table, topic and queues of a deployment, with everything tests need to look at."""
+    """The buckets, tables, topic and queues of a deployment, with everything tests need to look at."""
 
     def __init__(self) -> None:
         self.s3, self.dynamodb, self.sns, self.sqs = map(_client, ("s3", "dynamodb", "sns", "sqs"))
-        for bucket in ("uploads", "results"):
+        for bucket in ("uploads", "results", "lake"):
             self.s3.create_bucket(Bucket=bucket)
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         self.dynamodb.create_table(
@@ -84,6 +84,18 @@ class Aws:
                 ),
                 _index("open", "open_day", "first_seen", ["attempt", "state", "upload_id", "last_error"]),
                 _index("upload_id", "upload_id"),
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.dynamodb.create_table(
+            TableName="windows",
+            KeySchema=[
+                {"AttributeName": "period", "KeyType": "HASH"},
+                {"AttributeName": "sensor", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "period", "AttributeType": "S"},
+                {"AttributeName": "sensor", "AttributeType": "S"},
             ],
             BillingMode="PAY_PER_REQUEST",
         )

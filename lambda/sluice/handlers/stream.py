@@ -88,12 +88,12 @@ def _accept_discarded(upload: Upload, is_last: bool) -> bool:
         logger.error("unreadable batch", reason=str(error), key=upload.key)
         return False
     except (ClientError, BotoCoreError):
-        logger.exception("the discarded batch could not be read")
+        logger.exception("the discarded batch could not be read", key=upload.key)
         return False
     try:
         intake.accept_discarded(records)
-    except Exception as error:
-        logger.exception("the discarded batch could not be completed", key=upload.key)
+    except Exception as error:  # noqa: BLE001 - its text may be that of a record; the message comes back
+        logger.error("the discarded batch could not be completed", reason=cause(error), key=upload.key)
         if is_last:
             _give_up(records, error)
         return False
