@@ -134,7 +134,8 @@ def github(
 
 
 def _resolve(stack_name: str, template_name: str, given: dict[str, str], stacks: dict[str, Stack]) -> Stack:
-    template = load(template_name)
+    # Not copied: it is only read here.
+    template = _parsed(template_name)
     parameters = engine._resolve_parameters(template, [{"Key": key, "Value": given[key]} for key in given])
     conditions = engine._evaluate_conditions(template, parameters)
     known: dict[str, dict] = {}
@@ -153,7 +154,10 @@ def _resolve(stack_name: str, template_name: str, given: dict[str, str], stacks:
         else:
             ref, attributes = _sample(kind, physical, properties)
         known[logical] = {"Type": kind, "PhysicalResourceId": ref, "Attributes": attributes, "Properties": properties}
-    found = {logical: one | {"Ref": one.pop("PhysicalResourceId")} for logical, one in copy.deepcopy(known).items()}
+    found = {
+        logical: {"Ref": one["PhysicalResourceId"]} | {key: one[key] for key in ("Type", "Attributes", "Properties")}
+        for logical, one in known.items()
+    }
     outputs = {
         key: resolve(output["Value"])
         for key, output in template.get("Outputs", {}).items()

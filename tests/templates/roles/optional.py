@@ -100,6 +100,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may("dynamodb:BatchGetItem dynamodb:Query", WINDOWS),
         may_not("dynamodb:Scan dynamodb:PutItem", WINDOWS),
         *(may("dynamodb:Query", f"{LEDGER}/index/{index}") for index in ("ended", "open", "upload_id")),
+        may_not("dynamodb:Query", f"{LEDGER}/index/another"),
         may_not("dynamodb:Scan", f"{LEDGER}/index/ended"),
         may_not("dynamodb:BatchGetItem dynamodb:Query", arn("dynamodb", "table/somebody-elses")),
         may("dynamodb:GetItem", LEDGER),
