@@ -15,7 +15,7 @@ from bisect import bisect_right
 from typing import Protocol
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.core.concurrency import esm_wake, spawn_background
 from ministack.core.responses import get_region, request_scope
@@ -263,7 +263,7 @@ class Poller:
         place = f"aws/lambda/{mapping['UUID']}/{shard}/{now:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
         try:
             _tell(destination, place, json.dumps(told), config)
-        except ClientError as error:
+        except (BotoCoreError, ClientError) as error:
             mapping["LastProcessingResult"] = f"PROBLEM: the on-failure destination: {error}"
             _logger.error("%s: %d records are lost: %s", mapping["UUID"], len(piece.records), error)
 
