@@ -51,10 +51,11 @@ class Cloud:
     """A running local cloud. Made by `start()`; also a context manager that stops it.
 
     `endpoint` is http://127.0.0.1:<port>, `region` and `account` are those of every
-    resource, `folder` holds `cloud.log`, `iam.jsonl` (see `decisions`),
-    `pipelines/` (the resolved properties of each pipeline, as JSON) and, where there is
-    one, `database.json` (see `start`). With `process` None
-    it is a cloud that another process started, and does not stop it.
+    resource, `root` are the account's own keys as `assume` returns those of a role,
+    `folder` holds `cloud.log`, `iam.jsonl` (see `decisions`), `pipelines/` (the resolved
+    properties of each pipeline, as JSON) and, where there is one, `database.json` (see
+    `start`). With `process` None it is a cloud that another process started, and does not
+    stop it.
     """
 
     def __init__(self, process: subprocess.Popen | None, folder: Path, port: int, secret: str,
@@ -64,14 +65,14 @@ class Cloud:
         self.account = account
         self.folder = folder
         self._process = process
-        self._root = {"AccessKeyId": account, "SecretAccessKey": secret}
+        self.root = {"AccessKeyId": account, "SecretAccessKey": secret}
         no_file = (None, None, os.devnull, None)
         self._session = boto3.Session(botocore_session=botocore.session.Session(session_vars={
             "profile": (None, None, None, None), "config_file": no_file, "credentials_file": no_file}))
 
     def of(self, account: str) -> "Cloud":
         """The same cloud as another account sees it; to stop it is the first one's."""
-        port, secret = int(self.endpoint.rpartition(":")[2]), self._root["SecretAccessKey"]
+        port, secret = int(self.endpoint.rpartition(":")[2]), self.root["SecretAccessKey"]
         return Cloud(None, self.folder, port, secret, account)
 
     def __enter__(self) -> "Cloud":
@@ -89,7 +90,7 @@ class Cloud:
         """A boto3 client for `service`: as the account's root, or with `credentials` as
         `assume` returns them. The user's own AWS configuration has no part in it.
         """
-        keys = credentials or self._root
+        keys = credentials or self.root
         return self._session.client(
             service, region_name=self.region, endpoint_url=self.endpoint,
             aws_access_key_id=keys["AccessKeyId"],
@@ -118,7 +119,7 @@ class Cloud:
 
         Lay them over an environment without AWS_* variables of the user's own.
         """
-        keys = credentials or self._root
+        keys = credentials or self.root
         exempt = [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), "127.0.0.1", "localhost"]
         variables = {
             "AWS_ENDPOINT_URL": self.endpoint,

@@ -7,36 +7,26 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from delivery.artifact import ROOT
 from local import cloud as local_cloud
 from local.additions import Additions
-from local.deployment import LOADED, Deployment, DeploymentError, Ending
+from local.demonstrations import Shown, api, database, files, stream, table
+from local.deployment import Deployment, DeploymentError, Ending
 from sluice.contract.descriptor import DescriptorError
 
-SAMPLES = Path(__file__).parent / "samples"
-# What must become of the samples, which are stored under their keys.
-EXPECTED = {
-    "prices/LSE/TSCO.csv": "SUCCEEDED",
-    "prices/NYSE/IBM.csv": "PARTIAL",
-    "people/staff.csv": "SUCCEEDED",
-    "prices/XETRA/scan.csv": "REJECTED",
-    "minutes/2026-11 board meeting.txt": "IGNORED",
-}
-# With a database, after the others: some of its rows are in the table already, and one is not valid.
-EXPECTED_AFTER = {"people/joiners.csv": "PARTIAL"}
-_HEADINGS = ("file", "state", "good", "rejected", "seconds", "result", "reason")
-_SHOWN = 20
+# In the order in which they are shown; what a later one sets wins over the settings of those before.
+PARTS = {"database": database, "api": api, "stream": stream}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the demo; 0 where every file ended as it should, 1 where one did not, 130 after Ctrl-C."""
+    """Runs the demo; 0 where all went as it should, 1 where something did not, 130 after Ctrl-C."""
     options = _parse(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        files = {key: path.read_bytes() for key, path in _files(options).items()}
+        uploads = files.given(options.upload) if options.upload else files.samples(files.EXPECTED)
         if options.save:
             options.save.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -45,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"scripts/demo: {error}", file=sys.stderr)
         return 2
-    if options.database and (reason := _missing_database()):
+    if "database" in options.parts and (reason := database.missing()):
         print(f"scripts/demo: {reason}", file=sys.stderr)
         return 2
     started = time.monotonic()
@@ -54,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"[{time.monotonic() - started:5.1f}s] {text}", file=sys.stderr, flush=True)
 
     try:
-        return _run(options, files, say)
+        return _run(options, uploads, say)
     except DescriptorError as error:
         print(f"scripts/demo: {error}", file=sys.stderr)
         return 2
@@ -78,9 +68,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--with",
-        dest="database",
-        choices=["database"],
-        help="deploy with a database (MariaDB in the place of Aurora) and print what was loaded into it",
+        dest="parts",
+        action="append",
+        default=[],
+        metavar="PART",
+        help="deploy with this as well, and show it: database (MariaDB in the place of Aurora, and what was loaded "
+        "into it), stream (readings, and their true averages), api (samples for a partner's account, uploads by form, "
+        "reports by link); repeatable, or separated by commas",
     )
     parser.add_argument("--datasets", type=Path, metavar="DIR", help="deploy the descriptors (*.yaml) of DIR as well")
     parser.add_argument("--save", type=Path, metavar="DIR", help="copy results and error reports into DIR")
@@ -89,32 +83,21 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     for upload in options.upload:
         if "=" not in upload.strip("="):
             parser.error(f"--upload takes PATH=KEY, for example my.csv=prices/LSE/my.csv, not {upload!r}")
+    named = {part for given in options.parts for part in given.split(",")}
+    if unknown := sorted(named - PARTS.keys()):
+        parser.error(f"--with takes {', '.join(PARTS)}, not {unknown[0]!r}")
+    options.parts = [part for part in PARTS if part in named]
     return options
 
 
-def _files(options: argparse.Namespace) -> dict[str, Path]:
-    """The files to upload by key."""
-    if not options.upload:
-        return {key: SAMPLES / key for key in EXPECTED}
-    # A path may hold "=": the longest one that is a file wins.
-    files = {}
-    for upload in options.upload:
-        cuts = [position for position, character in enumerate(upload) if character == "="]
-        cut = next((cut for cut in reversed(cuts) if Path(upload[:cut]).is_file()), cuts[0])
-        key = upload[cut + 1 :]
-        if key in files:
-            raise ValueError(f"{key} is the key of two files: give each its own")
-        files[key] = Path(upload[:cut])
-    return files
-
-
-def _run(options: argparse.Namespace, files: dict[str, bytes], say: Callable[[str], None]) -> int:
-    settings = {"EnableDatabase": "true"} if options.database else {}
+def _run(options: argparse.Namespace, uploads: dict[str, bytes], say: Callable[[str], None]) -> int:
+    settings = {name: value for part in options.parts for name, value in PARTS[part].SETTINGS.items()}
     with Additions(ROOT, options.datasets, settings) as additions, contextlib.ExitStack() as stack:
         if additions.datasets:
             say(f"adding to HEAD, for this demo only: {', '.join(dataset.name for dataset in additions.datasets)}")
-        say("starting the local cloud" + (" and MariaDB" if options.database else ""))
-        cloud = stack.enter_context(local_cloud.start(database=bool(options.database)))
+        has_database = "database" in options.parts
+        say("starting the local cloud" + (" and MariaDB" if has_database else ""))
+        cloud = stack.enter_context(local_cloud.start(database=has_database))
         say(f"it answers at {cloud.endpoint}; creating the pipeline from pipeline.yaml")
         deployment = Deployment(cloud, say)
         say("pushing HEAD (what is not committed is not deployed)")
@@ -122,118 +105,77 @@ def _run(options: argparse.Namespace, files: dict[str, bytes], say: Callable[[st
         if execution["status"] != "Succeeded":
             raise DeploymentError("the pipeline failed: its output above names the action and shows its log")
         deployment.subscribe()
-        endings = []
-        # One after the other, so that it is told which rows were there already.
-        for some in (files, _files_after(options)):
-            if some:
-                say(f"uploading {len(some)} file{'s' if len(some) > 1 else ''}")
-                endings += deployment.process(
-                    some, each=lambda ending: say(f"{ending.key}: {ending.state} after {ending.seconds:.1f} s")
-                )
-        if options.save:
-            uris = [uri for ending in endings for uri in (ending.result, ending.error_report)]
-            saved = deployment.download(uris, options.save)
-            say(f"{len(saved)} results and error reports saved in {options.save}")
-        files |= _files_after(options)
-        wrong = _wrong(endings, files, {} if options.upload else _expected(additions))
-        _print(options, endings, wrong, cloud, deployment)
+        endings, wrong = _process(options, uploads, additions, deployment, say)
+        shown = {part: PARTS[part].show(cloud, deployment, say) for part in options.parts}
+        wrong += [line for part in shown.values() for line in part.wrong]
+        _print(options, endings, shown, wrong, cloud, deployment)
         if options.keep:
             cloud.keep()
             stack.pop_all()
     return 1 if wrong else 0
 
 
-def _missing_database() -> str | None:
-    """What MariaDB lacks after it has been installed where that can be done; None where nothing."""
-    from local import mariadb
-
-    mariadb.install()
-    return mariadb.missing()
-
-
-def _files_after(options: argparse.Namespace) -> dict[str, bytes]:
-    if options.upload or not options.database:
-        return {}
-    return {key: (SAMPLES / key).read_bytes() for key in EXPECTED_AFTER}
-
-
-def _expected(additions: Additions) -> dict[str, str]:
-    """What must become of the samples, but for those that an added dataset claims."""
-    claims = [dataset.key for dataset in additions.datasets]
-    expected = EXPECTED | EXPECTED_AFTER
-    return {key: state for key, state in expected.items() if not any(claim.fullmatch(key) for claim in claims)}
-
-
-def _wrong(endings: list[Ending], files: dict[str, bytes], expected: dict[str, str]) -> list[str]:
-    """What did not end as it should, in words."""
-    states = {ending.key: ending.state for ending in endings}
-    wrong = [f"{key}: no notification arrived" for key in files if key not in states]
-    return wrong + [
-        f"{key}: expected {state}, got {states[key]}"
-        for key, state in expected.items()
-        if key in states and states[key] != state
-    ]
+def _process(
+    options: argparse.Namespace,
+    uploads: dict[str, bytes],
+    additions: Additions,
+    deployment: Deployment,
+    say: Callable[[str], None],
+) -> tuple[list[Ending], list[str]]:
+    """Sends the files through; how they ended, and what of it is not as it should be."""
+    after = files.samples(files.EXPECTED_AFTER) if "database" in options.parts and not options.upload else {}
+    endings = []
+    # One after the other, so that it is told which rows were there already.
+    for some in filter(None, (uploads, after)):
+        say(f"uploading {len(some)} file{'s' if len(some) > 1 else ''}")
+        endings += deployment.process(
+            some, each=lambda ending: say(f"{ending.key}: {ending.state} after {ending.seconds:.1f} s")
+        )
+    if options.save:
+        uris = [uri for ending in endings for uri in (ending.result, ending.error_report)]
+        saved = deployment.download(uris, options.save)
+        say(f"{len(saved)} results and error reports saved in {options.save}")
+    expected = {} if options.upload else files.expected(additions)
+    return endings, files.wrong(endings, [*uploads, *after], expected)
 
 
 def _print(
     options: argparse.Namespace,
     endings: list[Ending],
+    shown: dict[str, Shown],
     wrong: list[str],
     cloud: local_cloud.Cloud,
     deployment: Deployment,
 ) -> None:
-    loaded = _read_tables(cloud) if options.database else {}
     if options.json:
         document = {"uploads": [ending.as_dict() for ending in endings], "wrong": wrong}
-        if options.database:
-            document["tables"] = loaded
+        for part in shown.values():
+            document |= part.document
         if options.keep:
             use = {"environment": cloud.environment(), "commands": _commands(cloud, deployment)}
             document["cloud"] = {"pid": cloud.pid, **use}
+            if page := _page(cloud, deployment):
+                document["cloud"]["page"] = page
         print(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    counts = LOADED if options.database else ()
-    rows = [
-        (
-            ending.key,
-            ending.state,
-            str(ending.rows_good),
-            str(ending.rows_rejected),
-            *("-" if getattr(ending, name) is None else str(getattr(ending, name)) for name in counts),
-            f"{ending.seconds:.1f}",
-            ending.result or ending.error_report or "-",
-            ending.reason,
-        )
-        for ending in endings
-    ]
-    _print_table([(*_HEADINGS[:4], *counts, *_HEADINGS[4:]), *rows])
-    for name, found in loaded.items():
-        print(f"\ntable {name}, {len(found)} rows")
-        if found:
-            cells = [["NULL" if value is None else str(value) for value in row.values()] for row in found[:_SHOWN]]
-            _print_table([list(found[0]), *cells])
+    print("", *table(files.rows(endings, "database" in options.parts)), sep="\n")
+    for part in shown.values():
+        print(*part.text, sep="\n")
     for line in wrong:
         print(f"WRONG  {line}")
     if options.keep:
-        print("\nThe cloud goes on running. To use it:\n")
-        for name, value in sorted(cloud.environment().items()):
-            if name not in os.environ or os.environ[name] != value:
-                print(f"export {name}={value}")
-        print("\n".join(_commands(cloud, deployment)))
-        print(f"\nTo stop it and remove all it wrote: kill {cloud.pid}")
+        _tell_use(cloud, deployment)
 
 
-def _read_tables(cloud: local_cloud.Cloud) -> dict[str, list[dict]]:
-    from local import tables
-
-    return tables.read(cloud.folder)
-
-
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    print()
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+def _tell_use(cloud: local_cloud.Cloud, deployment: Deployment) -> None:
+    print("\nThe cloud goes on running. To use it:\n")
+    for name, value in sorted(cloud.environment().items()):
+        if name not in os.environ or os.environ[name] != value:
+            print(f"export {name}={value}")
+    print("\n".join(_commands(cloud, deployment)))
+    if page := _page(cloud, deployment):
+        print(f"\nThe page: {page}")
+    print(f"\nTo stop it and remove all it wrote: kill {cloud.pid}")
 
 
 def _commands(cloud: local_cloud.Cloud, deployment: Deployment) -> list[str]:
@@ -247,6 +189,14 @@ def _commands(cloud: local_cloud.Cloud, deployment: Deployment) -> list[str]:
             f"dynamodb scan --table-name {outputs['LedgerTable']}",
         )
     ]
+
+
+def _page(cloud: local_cloud.Cloud, deployment: Deployment) -> str:
+    """The address of the API's page for a browser, which takes every name under localhost to this machine."""
+    if not (url := deployment.outputs().get("ApiUrl")):
+        return ""
+    host, port = url.partition("://")[2].partition(":")[0], cloud.endpoint.rpartition(":")[2]
+    return f"http://{host}:{port}/"
 
 
 if __name__ == "__main__":

@@ -127,6 +127,34 @@ class Deployment:
         [stack] = self.target.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
+    def parameters(self) -> dict[str, str]:
+        """The parameters of the root stack by name, as they are now."""
+        [stack] = self.target.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
+        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]}
+
+    def change(self, **parameters: str) -> None:
+        """Gives parameters of the application's stack other values, as a push of other settings would.
+
+        Raises DeploymentError where the update fails.
+        """
+        cloudformation = self.target.client("cloudformation")
+        names = self.parameters().keys() - parameters.keys()
+        kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in sorted(names)]
+        given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+        cloudformation.update_stack(
+            StackName=self.stack,
+            UsePreviousTemplate=True,
+            Parameters=kept + given,
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        while True:
+            [stack] = cloudformation.describe_stacks(StackName=self.stack)["Stacks"]
+            if not stack["StackStatus"].endswith("_IN_PROGRESS"):
+                break
+            time.sleep(0.2)
+        if stack["StackStatus"] != "UPDATE_COMPLETE":
+            raise DeploymentError(f"the stack could not be changed: {stack.get('StackStatusReason')}")
+
     def subscribe(self) -> None:
         """Subscribes a queue to the upload topic; `process` and `receive` read from it."""
         sqs, topic = self.target.client("sqs"), self.outputs()["TopicArn"]

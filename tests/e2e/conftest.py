@@ -8,6 +8,7 @@ import pytest
 from local import cloud as local_cloud
 from local.deployment import Deployment
 from support.checkout import Checkout
+from support.extended import EXTENSIONS, hurry
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +36,18 @@ def deployment(checkout: Checkout) -> Iterator[Deployment]:
         assert execution["status"] == "Succeeded"
         deployment.subscribe()
         yield deployment
+
+
+@pytest.fixture(scope="module")
+def extended(deployment: Deployment) -> Iterator[Deployment]:
+    """The same deployment with a stream and an API, which anybody may call, for the tests of one file."""
+    before = deployment.parameters()
+    deployment.change(**EXTENSIONS)
+    hurry(deployment)
+    yield deployment
+    deployment.change(**before)
+    while deployment.receive(wait=0):
+        pass  # what other files would take for theirs
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
 
+from local.calls import fetch
 from support.checkout import Checkout
 
 
@@ -120,13 +122,27 @@ def test_a_key_is_given_to_one_file(checkout, tmp_path):
     assert "a.csv is the key of two files" in progress
 
 
-def test_a_kept_cloud_can_be_used_and_stopped(checkout, tmp_path):
+def test_the_stream_and_the_api_are_shown_and_a_kept_cloud_can_be_used_and_stopped(checkout, tmp_path):
     upload = f"{checkout.folder / 'README.md'}=notes.txt"
-    process = demo(checkout, tmp_path / "tmp", "--keep", "--json", "--upload", upload)
-    out, progress = process.communicate(timeout=180)
+    process = demo(
+        checkout, tmp_path / "tmp", "--keep", "--json", "--upload", upload, "--with", "stream", "--with", "api"
+    )
+    out, progress = process.communicate(timeout=300)
     assert process.returncode == 0, progress
-    kept = json.loads(out)["cloud"]
+    document = json.loads(out)
+    kept = document["cloud"]
     try:
+        averages = document["averages"]
+        assert [row["count"] for row in averages] == [40, 40, 40, 40, 160, 168]
+        assert [row["average"] for row in averages] == [row["reference"] for row in averages]
+        assert len(document["rejects"]) == 6 and document["batches"]
+        assert document["sample"]["bucket"] == document["partner"]["bucket"]
+        assert len(document["sample_text"].splitlines()) == 6
+        assert (document["upload"]["state"], len(document["report"])) == ("PARTIAL", 4)
+        address = urlsplit(kept["page"])
+        # Not every resolver knows that the names under localhost are this machine.
+        page = fetch(f"http://127.0.0.1:{address.port}/", headers={"host": address.netloc})
+        assert (address.hostname, page.status) == ("api.sluice.localhost", 200)
         credentials = {name: kept["environment"][name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
         s3 = boto3.client(
             "s3",
@@ -136,7 +152,8 @@ def test_a_kept_cloud_can_be_used_and_stopped(checkout, tmp_path):
             aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
         )
         [uploads] = [item["Name"] for item in s3.list_buckets()["Buckets"] if "-uploads-" in item["Name"]]
-        assert [item["Key"] for item in s3.list_objects_v2(Bucket=uploads)["Contents"]] == ["notes.txt"]
+        keys = [item["Key"] for item in s3.list_objects_v2(Bucket=uploads)["Contents"]]
+        assert keys == ["notes.txt", "prices/NYSE/by-form.csv"]
         assert any(f"s3://{uploads}/" in command for command in kept["commands"])
     finally:
         os.kill(kept["pid"], signal.SIGTERM)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from local.deployment import Deployment
-from support.deployed import GOOD, notification, role_name, send, until
+from support.deployed import GOOD, actions, notification, role_name, send, until, used
 
 # Its result has more than one part.
 LARGE = b"id,email\n" + b"".join(b"%d,%s@%s.%s.org\n" % (n, b"x" * 60, b"y" * 60, b"z" * 60) for n in range(95_000))
@@ -95,19 +95,6 @@ def granted(deployment, role) -> dict:
     until(lambda: used(deployment, role, "Allow") == {action for action, _ in SCENARIOS})
     assert used(deployment, role, "ImplicitDeny") == set()
     return deployment.cloud.client("iam").get_role_policy(RoleName=role, PolicyName="process")["PolicyDocument"]
-
-
-def used(deployment: Deployment, role: str, decision: str, about: str = "") -> set[str]:
-    """The actions the role took, or was refused, on resources whose ARN holds a word."""
-    return {
-        entry["action"]
-        for entry in deployment.cloud.decisions()
-        if entry["role"] == role and entry["decision"] == decision and about in entry["resource"]
-    }
-
-
-def actions(statement: dict) -> list[str]:
-    return [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
 
 
 def without(policy: dict, action: str, about: str) -> dict:

@@ -9,6 +9,7 @@ import pytest
 
 from local import demo, mariadb
 from local.additions import Additions
+from local.demonstrations import files
 from sluice.contract.descriptor import DescriptorError
 from support.checkout import Checkout
 
@@ -118,4 +119,4 @@ def test_a_folder_without_descriptors_is_refused(checkout, tmp_path):
 def test_a_sample_that_an_added_dataset_claims_may_end_as_it_says(folder):
     (folder / "orders.yaml").write_text(DESCRIPTOR.replace("key: orders/{name}.csv", "key: minutes/{name}.txt"))
     with Additions(demo.ROOT, folder) as additions:
-        assert demo.EXPECTED.keys() - demo._expected(additions).keys() == {"minutes/2026-11 board meeting.txt"}
+        assert files.EXPECTED.keys() - files.expected(additions).keys() == {"minutes/2026-11 board meeting.txt"}

@@ -435,6 +435,26 @@ def no_side_doors(cloud: Cloud) -> None:
     s3.head_bucket(Bucket=bucket)
 
 
+def message_moves(cloud: Cloud) -> None:
+    sqs = cloud.client("sqs")
+    letters, work = (sqs.create_queue(QueueName=unique(name))["QueueUrl"] for name in ("letters", "work"))
+    arn = sqs.get_queue_attributes(QueueUrl=letters, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sqs.set_queue_attributes(QueueUrl=work, Attributes={"VisibilityTimeout": "0", "RedrivePolicy": json.dumps(
+        {"deadLetterTargetArn": arn, "maxReceiveCount": 1})})
+    sqs.send_message(QueueUrl=work, MessageBody="again")
+
+    def received(url: str) -> list[dict]:
+        return sqs.receive_message(QueueUrl=url, AttributeNames=["All"]).get("Messages", [])
+
+    [first] = received(work)
+    assert not received(work)
+    sqs.start_message_move_task(SourceArn=arn)
+    assert not received(letters)
+    [again] = received(work)
+    assert (again["Body"], again["Attributes"]["ApproximateReceiveCount"]) == ("again", "1")
+    assert again["MessageId"] != first["MessageId"]
+
+
 def queue_batches(cloud: Cloud) -> None:
     url = cloud.client("sqs").create_queue(QueueName=unique("batches"))["QueueUrl"]
     queue = f"arn:aws:sqs:us-east-1:111122223333:{url.rpartition('/')[2]}"
@@ -479,6 +499,22 @@ def role_as_principal(cloud: Cloud) -> None:
     assert refusal(assume, caller=other) == "AccessDenied"
 
 
+def caller_of_another_account(cloud: Cloud) -> None:
+    bucket = unique("theirs")
+    theirs = cloud.of("444455556666").client("s3")
+    theirs.create_bucket(Bucket=bucket)
+    trust, putting = {"Principal": {"AWS": ACCOUNT_ROOT}}, {"Action": "s3:PutObject", "Resource": "*"}
+    ours, other = role(cloud, trust, putting), role(cloud, trust, putting)
+    theirs.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": ACCOUNT_ROOT}, "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/in/*", "Condition": {"ArnEquals": {"aws:PrincipalArn": ours}}}]}))
+    our, another = (cloud.client("s3", cloud.assume(arn, "tester")) for arn in (ours, other))
+    our.put_object(Bucket=bucket, Key="in/ours", Body=b"")
+    assert refusal(our.put_object, Bucket=bucket, Key="elsewhere", Body=b"") == "AccessDenied"
+    assert refusal(another.put_object, Bucket=bucket, Key="in/another", Body=b"") == "AccessDenied"
+    assert [found["Key"] for found in theirs.list_objects_v2(Bucket=bucket)["Contents"]] == ["in/ours"]
+
+
 def objects_of_other_accounts(cloud: Cloud) -> None:
     template = nesting(cloud, "Resources: {Queue: {Type: AWS::SQS::Queue}}")
     assert deploy(cloud.of("444455556666"), template, unique("apart"))["StackStatus"] == "CREATE_COMPLETE"
@@ -487,9 +523,9 @@ def objects_of_other_accounts(cloud: Cloud) -> None:
 CHECKS = {check.__name__: check for check in (
     nested_attributes, nested_names, nested_create_rollback, nested_retain, nested_change_sets, missing_code,
     deleted_function_ends, python_runtime, function_logs, pipeline, connection, releases, iam_decisions,
-    tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, queue_batches,
-    subscription_resource, change_set_names, role_as_principal, objects_of_other_accounts, master_secret,
-    database_server, rotation, group_egress, rotation_schedule)}
+    tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, message_moves, queue_batches,
+    subscription_resource, change_set_names, role_as_principal, caller_of_another_account, objects_of_other_accounts,
+    master_secret, database_server, rotation, group_egress, rotation_schedule)}
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -532,8 +568,9 @@ print([message["body"] for message in queue["messages"]])
 
 
 LISTING = """
-from local.patches import access, databases, functions, queues, stacks, stubs
-print(*(patch.__name__ for module in (access, databases, functions, queues, stacks, stubs) for patch in module.PATCHES))
+from local.patches import access, databases, functions, http_apis, queues, stacks, streams, stubs
+modules = access, databases, functions, http_apis, queues, stacks, streams, stubs
+print(*(patch.__name__ for module in modules for patch in module.PATCHES))
 """
 
 
@@ -575,4 +612,6 @@ def test_scheduled_time(tmp_path, without, told):
 
 
 def test_every_patch_has_a_check(tmp_path):
-    assert set(inside(tmp_path, LISTING).split()) == {*CHECKS, "no_lost_messages", "scheduled_time"}
+    elsewhere = {"kinesis_mappings", "dynamodb_mappings", "starting_timestamp", "sequence_numbers",  # test_streams.py
+                 "cross_origin", "access_logs", "disabled_endpoint"}  # test_http_apis.py
+    assert set(inside(tmp_path, LISTING).split()) == {*CHECKS, "no_lost_messages", "scheduled_time"} | elsewhere

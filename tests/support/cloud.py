@@ -146,3 +146,18 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def signed_in(cloud: Cloud) -> tuple[str, str, str]:
+    """A user pool and somebody in it: the issuer and the audience of their token, and the token."""
+    cognito = cloud.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="people")["UserPool"]["Id"]
+    client = cognito.create_user_pool_client(
+        UserPoolId=pool, ClientName="page", ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH"])["UserPoolClient"]
+    cognito.admin_create_user(UserPoolId=pool, Username="ann", MessageAction="SUPPRESS")
+    cognito.admin_set_user_password(UserPoolId=pool, Username="ann", Password="Open-Sesame-1", Permanent=True)
+    tokens = cognito.admin_initiate_auth(
+        UserPoolId=pool, ClientId=client["ClientId"], AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": "ann", "PASSWORD": "Open-Sesame-1"})["AuthenticationResult"]
+    issuer = f"https://cognito-idp.{cloud.region}.amazonaws.com/{pool}"
+    return issuer, client["ClientId"], tokens["IdToken"]

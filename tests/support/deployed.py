@@ -51,10 +51,41 @@ def counts(deployment, output: str) -> int:
     return sum(int(answer["Attributes"][name]) for name in names)
 
 
+def resource(deployment, nested: str, logical_id: str) -> str:
+    """The physical id of a resource in one of the nested stacks."""
+    cloudformation = deployment.cloud.client("cloudformation")
+    stack = ROOT_STACK
+    for name in (nested, logical_id):
+        stack = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId=name)[
+            "StackResourceDetail"
+        ]["PhysicalResourceId"]
+    return stack
+
+
 def role_name(deployment, logical_id: str) -> str:
     """The name of a role of iam.yaml."""
-    cloudformation = deployment.cloud.client("cloudformation")
-    iam = cloudformation.describe_stack_resource(StackName=ROOT_STACK, LogicalResourceId="Iam")
-    stack = iam["StackResourceDetail"]["PhysicalResourceId"]
-    role = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
-    return role["StackResourceDetail"]["PhysicalResourceId"]
+    return resource(deployment, "Iam", logical_id)
+
+
+def used(deployment, role: str, decision: str, about: str = "") -> set[str]:
+    """The actions the role took, or was refused, on resources whose ARN holds a word."""
+    return {
+        entry["action"]
+        for entry in deployment.cloud.decisions()
+        if entry["role"] == role and entry["decision"] == decision and about in entry["resource"]
+    }
+
+
+def granted(deployment, role: str) -> set[str]:
+    """The actions that the role's inline policies allow."""
+    iam = deployment.cloud.client("iam")
+    policies = [
+        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    ]
+    return {action for policy in policies for statement in policy["Statement"] for action in actions(statement)}
+
+
+def actions(statement: dict) -> list[str]:
+    """The actions of a policy's statement, which may be written as one."""
+    return [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]

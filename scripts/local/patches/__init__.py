@@ -2,7 +2,8 @@
 
 Every patch is one function that takes the cloud's folder and changes ministack in this
 process. Its docstring says what stock ministack does and what AWS does, so that it can
-be offered upstream; tests/local/test_patches.py has a test for each that fails without it.
+be offered upstream; tests/local/ has a test for each that fails without it, in test_patches.py,
+test_streams.py or test_http_apis.py.
 """
 
 import inspect
@@ -15,10 +16,10 @@ def apply(folder: Path, without: set[str] | frozenset[str] = frozenset()) -> Non
 
     Raises KeyError for a name in `without` that is no patch.
     """
-    from local.patches import access, databases, functions, queues, stacks, stubs
+    from local.patches import access, databases, functions, http_apis, queues, stacks, streams, stubs
 
-    patches = {patch.__name__: patch
-               for module in (access, databases, functions, queues, stacks, stubs) for patch in module.PATCHES}
+    modules = access, databases, functions, http_apis, queues, stacks, streams, stubs
+    patches = {patch.__name__: patch for module in modules for patch in module.PATCHES}
     for name in without:
         del patches[name]
     for patch in patches.values():

@@ -222,5 +222,29 @@ def role_as_principal(folder: Path) -> None:
     iam_evaluator._resolve_condition_key = resolve_condition_key
 
 
+def caller_of_another_account(folder: Path) -> None:
+    """A bucket's policy can tell the roles of another account apart.
+
+    Stock: to the bucket's policy, whoever calls from another account is that account's root.
+    AWS: it is the role, or the user, that calls: as principal, and as aws:PrincipalArn.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
+    """
+    def principal(account, headers, query):
+        caller = iam_evaluator.resolve_credential(router.extract_access_key_id(headers or {}, query) or "", account)
+        if not account or not isinstance(caller, iam_evaluator.ResolvedCredential):
+            return "*", "Anonymous"
+        return caller.principal_arn, caller.principal_type
+
+    s3._principal_of_another_account = principal
+    rewrite(
+        s3._foreign_bucket_allows,
+        ('            principal_arn=f"arn:aws:iam::{caller}:root" if caller else "*",\n'
+         '            principal_type="Root" if caller else "Anonymous",\n',
+         '            principal_arn=_principal_of_another_account(caller, headers, query_params)[0],\n'
+         '            principal_type=_principal_of_another_account(caller, headers, query_params)[1],\n'),
+    )
+
+
 PATCHES = (iam_decisions, tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors,
-           queue_batches, subscription_resource, change_set_names, role_as_principal)
+           queue_batches, subscription_resource, change_set_names, role_as_principal,
+           caller_of_another_account)

@@ -1,7 +1,9 @@
-"""SQS: a message that was accepted is not lost."""
+"""SQS: a message that was accepted is not lost, and a dead letter comes back."""
 
+import contextlib
 import functools
 import threading
+import uuid
 from pathlib import Path
 
 from ministack.services import eventbridge, s3, sns, sqs
@@ -40,4 +42,30 @@ def no_lost_messages(folder: Path) -> None:
                     sqs._HANDLERS[action] = getattr(module, name)
 
 
-PATCHES = (no_lost_messages,)
+def message_moves(folder: Path) -> None:
+    """A dead-letter queue can be redriven.
+
+    Stock: StartMessageMoveTask is unknown.
+    AWS: without a destination it moves the messages back to the queues they came from, as new messages with an id of
+    their own that nobody has received yet.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html
+    """
+    def start(data, url):
+        queue = sqs._queue_by_arn(data.get("SourceArn", ""))
+        if queue is None:
+            raise sqs._Err("ResourceNotFoundException", "The resource that you specified for SourceArn doesn't exist.")
+        kept, moving = [], []
+        with getattr(sqs, "_queues_lock", contextlib.nullcontext()):
+            for message in queue["messages"]:
+                source = message["sys"].get("DeadLetterQueueSourceArn", "")
+                target = sqs._queue_by_arn(data.get("DestinationArn") or source)
+                (kept if target is None else moving).append((target, message))
+            queue["messages"] = [message for _, message in kept]
+        for target, message in moving:
+            sqs._act_send_message({"MessageBody": message["body"]}, target["url"])
+        return {"TaskHandle": str(uuid.uuid4())}
+
+    sqs._HANDLERS["StartMessageMoveTask"] = start
+
+
+PATCHES = (no_lost_messages, message_moves)
