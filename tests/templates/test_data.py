@@ -17,14 +17,33 @@ def properties(name: str, logical: str) -> dict:
 
 
 def test_there_are_the_buckets_that_these_tests_are_for() -> None:
-    assert BUCKETS == [("buckets", "Uploads"), ("buckets", "Results"), ("pipeline", "Artifacts")]
+    assert BUCKETS == [
+        ("buckets", "Uploads"),
+        ("buckets", "Results"),
+        ("partner-bucket", "Bucket"),
+        ("stream", "Lake"),
+        ("pipeline", "Artifacts"),
+    ]
+
+
+# Where it is not by S3's own keys.
+ENCRYPTION = {
+    ("partner-bucket", "Bucket"): {
+        "ServerSideEncryptionByDefault": {
+            "SSEAlgorithm": "aws:kms",
+            "KMSMasterKeyID": {"Fn::GetAtt": ["Key", "Arn"]},
+        },
+        # Or each object would cost a request to KMS.
+        "BucketKeyEnabled": True,
+    }
+}
 
 
 @each_bucket
 def test_a_bucket_is_encrypted_private_and_versioned(name: str, logical: str) -> None:
     bucket = properties(name, logical)
     [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert rule == ENCRYPTION.get((name, logical), {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}})
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     access = bucket["PublicAccessBlockConfiguration"]
     assert access == dict.fromkeys(
@@ -38,17 +57,17 @@ def test_a_bucket_forgets_what_nobody_needs(name: str, logical: str) -> None:
     rules = properties(name, logical)["LifecycleConfiguration"]["Rules"]
     assert {rule["Status"] for rule in rules} == {"Enabled"}
     whole_bucket = {key: value for rule in rules if "Prefix" not in rule for key, value in rule.items()}
-    assert whole_bucket["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert whole_bucket["NoncurrentVersionExpiration"] == {"NoncurrentDays": 7 if name == "stream" else 30}
     assert whole_bucket["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
     assert whole_bucket["ExpiredObjectDeleteMarker"] is True
     # S3 refuses them in one rule.
     assert not any({"ExpirationInDays", "ExpiredObjectDeleteMarker"} <= set(rule) for rule in rules)
 
 
-@pytest.mark.parametrize("logical", ["Uploads", "Results"])
-def test_uploads_and_results_are_kept_for_a_year(logical: str) -> None:
-    rules = properties("buckets", logical)["LifecycleConfiguration"]["Rules"]
-    assert [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule] == [365]
+@pytest.mark.parametrize(("name", "logical"), [one for one in BUCKETS if one[0] != "pipeline"])
+def test_data_are_kept_for_a_year(name: str, logical: str) -> None:
+    rules = properties(name, logical)["LifecycleConfiguration"]["Rules"]
+    assert [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule and "Prefix" not in rule] == [365]
 
 
 def test_the_ledger_outlives_the_uploads() -> None:
@@ -80,12 +99,51 @@ def test_the_ledger(environment: str, is_protected: bool) -> None:
     keys = [(key["AttributeName"], key["KeyType"]) for key in ledger["KeySchema"]]
     assert keys == [("upload_key", "HASH"), ("version_id", "RANGE")]
     types = {one["AttributeName"]: one["AttributeType"] for one in ledger["AttributeDefinitions"]}
-    assert types == {"upload_key": "S", "version_id": "S", "dataset_day": "S", "finished": "N"}
+    listed = {"dataset_day": "S", "finished": "N", "upload_id": "S"}
+    assert types == {"upload_key": "S", "version_id": "S"} | listed
+
+
+def indexes(**settings: str) -> dict[str, dict]:
+    """The ledger's indexes by name."""
+    found = deployment(**settings)["ledger"].properties("Ledger")["GlobalSecondaryIndexes"]
+    return {index["IndexName"]: index for index in found}
+
+
+def test_no_update_of_the_ledger_adds_more_than_one_index() -> None:
+    """DynamoDB takes one at a time: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html"""
+    assert list(indexes()) == ["ended", "upload_id"]
+    assert list(indexes(EnableStream="true")) == ["ended", "upload_id"]
+    assert list(indexes(EnableApi="true")) == ["ended", "upload_id", "open"]
+
+
+def test_the_ledger_finds_an_upload_by_its_id() -> None:
+    assert indexes()["upload_id"] == {
+        "IndexName": "upload_id",
+        "KeySchema": [{"AttributeName": "upload_id", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    }
+
+
+def test_the_ledger_lists_what_is_open_by_day() -> None:
+    assert indexes(EnableApi="true")["open"] == {
+        "IndexName": "open",
+        "KeySchema": [
+            {"AttributeName": "open_day", "KeyType": "HASH"},
+            {"AttributeName": "first_seen", "KeyType": "RANGE"},
+        ],
+        "Projection": {
+            "ProjectionType": "INCLUDE",
+            "NonKeyAttributes": ["attempt", "last_error", "state", "upload_id"],
+        },
+    }
+    ledger = deployment(EnableApi="true")["ledger"].properties("Ledger")
+    keys = [key["AttributeName"] for one in (ledger, *ledger["GlobalSecondaryIndexes"]) for key in one["KeySchema"]]
+    # DynamoDB refuses a definition that no key needs.
+    assert sorted(one["AttributeName"] for one in ledger["AttributeDefinitions"]) == sorted(keys)
 
 
 def test_the_ledger_lists_what_has_ended_by_dataset_and_day() -> None:
-    [index] = deployment()["ledger"].properties("Ledger")["GlobalSecondaryIndexes"]
-    assert index == {
+    assert indexes()["ended"] == {
         "IndexName": "ended",
         "KeySchema": [
             {"AttributeName": "dataset_day", "KeyType": "HASH"},
@@ -98,22 +156,17 @@ def test_the_ledger_lists_what_has_ended_by_dataset_and_day() -> None:
     }
 
 
-def test_only_final_writes_set_the_partition_of_what_has_ended_and_only_claims_that_of_what_is_open() -> None:
-    """So retries write nothing to either index."""
+def test_only_the_final_write_sets_the_indexs_partition() -> None:
+    """So claims and retries write nothing to it."""
     source = ast.parse((ROOT / "lambda" / "sluice" / "ledger.py").read_text())
-    functions = {node.name: ast.unparse(node) for node in ast.walk(source) if isinstance(node, ast.FunctionDef)}
-
-    def holding(text: str) -> set[str]:
-        return {name for name, body in functions.items() if text in body}
-
-    assert holding("dataset_day = ") == {"_ending"}
-    assert holding("_ending(") - {"_ending"} == {"finish", "record"}
-    assert holding("open_day = ") == {"claim"}
+    functions = [node for node in ast.walk(source) if isinstance(node, ast.FunctionDef)]
+    [ending] = [function for function in functions if "dataset_day = " in ast.unparse(function)]
+    assert {one.name for one in functions if f"{ending.name}(" in ast.unparse(one)} == {"finish", "record", ending.name}
 
 
-@pytest.mark.parametrize("logical", ["Intake", "DeadLetters"])
-def test_a_queue_is_encrypted_and_keeps_messages_as_long_as_can_be(logical: str) -> None:
-    queue = properties("queue", logical)
+@pytest.mark.parametrize(("name", "logical"), [(name, logical) for name, logical, _ in resources("AWS::SQS::Queue")])
+def test_a_queue_is_encrypted_and_keeps_messages_as_long_as_can_be(name: str, logical: str) -> None:
+    queue = properties(name, logical)
     assert queue["SqsManagedSseEnabled"] is True
     assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
 
@@ -160,6 +213,7 @@ def test_every_log_group_has_a_retention() -> None:
         ("logs", "Drift"),
         ("logs", "Migrate"),
         ("logs", "Rotate"),
+        *(("logs", name) for name in ("Stream", "Rollup", "Simulate", "Query", "Submit", "Generate", "Access")),
         ("pipeline", "BuildLog"),
         ("teardown", "Log"),
     }
@@ -246,9 +300,21 @@ DELETION = {
     ("pipeline", "Artifacts"): KEPT,
     ("pipeline", "ArtifactsPolicy"): KEPT,
     # An earlier version stays, to go back to; one that a failed update leaves would be in the way of the next attempt.
-    ("lambda", "ProcessVersion"): ("Delete", "Retain"),
+    # But not of the function that may be in a network, which could not go for as long as a version of it is there.
     ("lambda", "SweepVersion"): ("Delete", "Retain"),
     ("lambda", "DriftVersion"): ("Delete", "Retain"),
+    **{
+        ("lambda", f"{function}Version"): ("Delete", "Retain")
+        for function in ("Stream", "Rollup", "Simulate", "Query", "Submit", "Generate")
+    },
+    ("stream", "Lake"): KEPT,
+    ("stream", "LakePolicy"): KEPT,
+    ("stream", "Windows"): KEPT,
+    # It would cost by the hour; what was read from it is in the lake. Not so where another one takes its place.
+    ("stream", "Stream"): ("Delete", "Retain"),
+    ("stream", "Key"): ("Delete", "Retain"),
+    # The key, because the objects cannot be read without it.
+    **{("partner-bucket", logical): KEPT for logical in ("Bucket", "BucketPolicy", "Key")},
 }
 
 
