@@ -199,7 +199,7 @@ def database(monkeypatch) -> list:
     class Writer:
         write = abort = staticmethod(lambda *_: None)
 
-        def commit(self, rows, line):
+        def commit(self, rows):
             return Loaded(rows, 0, 0), []
 
     class Tables:

@@ -88,6 +88,7 @@ def test_the_sensors_of_a_day_are_listed(ask):
 
 
 def test_the_table_answers_as_the_readings_do(aws, windows):
+    aws.add_stream()
     table = Windows(aws.dynamodb, "windows")
     for window, state in windows.items.items():
         table.roll_up(window, state.statistics)
