@@ -1,6 +1,7 @@
 """`scripts/sluice destroy`: removes a deployment with its data, never production's."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -94,10 +95,12 @@ def destroy(client: Client, stack: str, is_meant: Callable[[list[str]], bool], s
 def _data(cloudformation: Any, stack: str) -> Iterator[tuple[str, str]]:
     """(type, name) of what holds data in a stack and in those nested in it, and of the key of a cluster."""
     found = list(walk(cloudformation, stack))
-    with_cluster = {resource.stack for resource in found if resource.kind == _CLUSTER}
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for resource in found:
+        kinds[resource.stack].add(resource.kind)
     for resource in found:
         # Any other key goes with its stack.
-        if resource.kind in _REMOVALS and (resource.kind != _KEY or resource.stack in with_cluster):
+        if resource.kind in _REMOVALS and (resource.kind != _KEY or _CLUSTER in kinds[resource.stack]):
             yield resource.kind, resource.name
 
 
