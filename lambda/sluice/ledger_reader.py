@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from sluice.items import from_item, to_item
-from sluice.upload import Loaded, Position, Stored, Upload
+from sluice.upload import PROCESSING, Loaded, Position, Stored, Upload
 
 # What an upload without a dataset is listed under (Ledger.finish).
 NO_DATASET = "none"
@@ -81,7 +81,13 @@ class LedgerReader:
         answer = self._query("upload_id = :id", {":id": upload_id}, IndexName="upload_id", Limit=1)
         if not answer["Items"]:
             return None
-        key = {name: answer["Items"][0][name] for name in ("upload_key", "version_id")}
+        return self._get({name: answer["Items"][0][name] for name in ("upload_key", "version_id")})
+
+    def get(self, bucket: str, key: str, version_id: str) -> Entry | None:
+        """An object version as the ledger has it at this moment; None where it has none."""
+        return self._get(to_item({"upload_key": f"{bucket}/{key}", "version_id": version_id}))
+
+    def _get(self, key: dict) -> Entry | None:
         item = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         return item and entry(item)
 
@@ -139,7 +145,8 @@ def entry(item: dict) -> Entry:
         reason=found.get("reason") or found.get("last_error", ""),
         dataset=None if dataset == NO_DATASET else dataset,
         first_seen=_time(found.get("first_seen")),
-        finished=_time(found.get("finished")),
+        # A replayed upload still has the time at which its earlier attempt ended.
+        finished=None if found["state"] == PROCESSING else _time(found.get("finished")),
         tries=int(found.get("tries", 0)),
         result=_stored(found.get("result")),
         error_report=_stored(found.get("error_report")),

@@ -13,16 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore import exceptions as aws
-from botocore.exceptions import ClientError
 
 from delivery import assumed, stack
+from delivery.advice import AWS_ERRORS, advice
 from delivery.stack import StackError
+from delivery.subscriptions import subscriptions
 
 ENVIRONMENTS = ("staging", "production")
 ROOT = Path(__file__).parents[2]
 PIPELINE = ROOT / "pipeline.yaml"
 TARGET = ROOT / "templates" / "target.yaml"
+
+# What it takes.
+_RIGHTS = (
+    "Use credentials that may manage what pipeline.yaml and templates/target.yaml create: IAM, S3, SNS, KMS and more"
+)
 
 Client = Callable[[str], Any]
 
@@ -139,10 +144,8 @@ def _mail_steps(client: Client, target: Client, pipeline: dict[str, str], addres
             "expire after two days"
         )
     for owner, topic in (*topics, (client, pipeline["AlertTopicArn"])):
-        pages = owner("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
-        for subscription in (one for page in pages for one in page["Subscriptions"]):
-            pending = subscription["SubscriptionArn"] in ("PendingConfirmation", "pending confirmation")
-            if pending and subscription["Endpoint"] == address:
+        for subscription in subscriptions(owner("sns"), topic):
+            if subscription.arn is None and subscription.endpoint == address:
                 yield f"Confirm the subscription to {topic} that AWS has mailed to {address}"
 
 
@@ -211,8 +214,8 @@ def main(arguments: list[str] | None = None) -> None:
         left = steps_left(client, target, stack.describe(client("cloudformation"), name))
     except StackError as error:
         sys.exit(f"bootstrap: {error}")
-    except (aws.BotoCoreError, ClientError) as error:
-        sys.exit(f"bootstrap: {_advice(error)}")
+    except AWS_ERRORS as error:
+        sys.exit(f"bootstrap: {advice(error, _RIGHTS)}")
     _report(options.json, name, outputs, left)
 
 
@@ -225,25 +228,6 @@ def _report(as_json: bool, name: str, outputs: dict[str, str], left: list[str]) 
     print("\nLeft to do:" if left else "\nNothing left to do: a push to the branch deploys it.")
     for number, step in enumerate(left, 1):
         print(f"{number}. {step}.")
-
-
-def _advice(error: Exception) -> str:
-    """What went wrong between us and AWS, and what to do about it."""
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-    if isinstance(error, aws.NoRegionError):
-        return "no AWS region is configured: give --region, or set AWS_REGION"
-    if isinstance(error, (aws.EndpointConnectionError, aws.ConnectTimeoutError)):
-        return f"cannot reach AWS: {error}. Check the network, the region's name and AWS_ENDPOINT_URL"
-    if code in ("AccessDenied", "AccessDeniedException"):
-        return (
-            f"{error}. Use credentials that may manage what pipeline.yaml and templates/target.yaml create: IAM, S3, "
-            "SNS, KMS and more"
-        )
-    if code in ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"):
-        return f"AWS does not take your credentials: {error}. Renew them: `aws sso login`, or `aws configure`"
-    if "redential" in type(error).__name__ or "SSO" in type(error).__name__ or isinstance(error, aws.ProfileNotFound):
-        return f"no AWS credentials: {error}. Run `aws configure` or `aws sso login`, or set AWS_PROFILE"
-    return str(error)
 
 
 def _say(text: str) -> None:

@@ -72,6 +72,11 @@ def parameters(text: str) -> set[str]:
     return set(yaml.load(text, _Loader).get("Parameters", {}))  # a SafeLoader  # nosec B506
 
 
+def resources(text: str) -> dict[str, dict]:
+    """A template's resources by their logical ids; short forms (`!Ref`) are read as their text."""
+    return yaml.load(text, _Loader)["Resources"]  # a SafeLoader  # nosec B506
+
+
 def _check_root(root: str) -> None:
     if _DIGEST_MARK in root:
         raise TemplateError(f"{ROOT_TEMPLATE}: {_DIGEST_MARK} is replaced in nested templates only; remove it")
@@ -108,7 +113,7 @@ def _nested(text: str) -> dict[str, object]:
     """TemplateURL of each nested stack by its logical id."""
     return {
         name: resource.get("Properties", {}).get("TemplateURL")
-        for name, resource in yaml.load(text, _Loader)["Resources"].items()  # a SafeLoader  # nosec B506
+        for name, resource in resources(text).items()
         if resource["Type"] == "AWS::CloudFormation::Stack"
     }
 

@@ -1,14 +1,17 @@
 """`scripts/sluice dataset`: tries descriptors on sample files and writes first ones. Nothing here needs AWS."""
 
-import argparse
-import json
-import sys
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Annotated
 
-import yaml
+import typer
 
+from operations.exits import DONE, NOT_DONE, USAGE, CommandError
 from operations.infer import infer
+from operations.keys import key_template
+from operations.options import JsonOption
+from operations.output import print_json, say, sentence
 from operations.samples import SampleError, chunks
 from sluice.contract.check import Check
 from sluice.contract.descriptor import Dataset, DescriptorError, load_dataset
@@ -20,31 +23,75 @@ from sluice.upload import SUCCEEDED, Outcome, RowError
 _FIRST_ERRORS = 10
 
 
-def add_commands(commands: argparse._SubParsersAction) -> None:
-    """Adds the group `dataset` to the commands of `scripts/sluice`."""
-    help_text = "try a descriptor on a sample file"
-    group = commands.add_parser("dataset", help=help_text, description=__doc__)
-    actions = group.add_subparsers(dest="action", required=True, metavar="ACTION")
-    check = actions.add_parser("check", help=help_text, description=f"check: {help_text}; 0 where all is well")
-    check.add_argument("descriptor", type=Path, metavar="FILE", help="the descriptor")
-    check.add_argument("sample", type=Path, nargs="?", metavar="SAMPLE", help="a file as it would be uploaded")
-    check.add_argument("--json", action="store_true", help="print one JSON object")
-    help_text = "write a first descriptor from a sample file"
-    infer = actions.add_parser("infer", help=help_text, description=f"infer: {help_text}; 1 where some rows do not fit")
-    infer.add_argument("sample", type=Path, metavar="SAMPLE", help="a file as it would be uploaded")
-    infer.add_argument("--output", type=Path, metavar="FILE", help="write it there, where no file is yet")
+app = typer.Typer(help="Try descriptors on sample files, and write first ones.", no_args_is_help=True)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Runs a command; 0 where the descriptor and the sample are fine, 1 where one is not, 2 without such a file."""
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Ends a command with a message and 1 where a descriptor is refused, with 2 where a file cannot be opened."""
     try:
-        return _check(options) if options.action == "check" else _infer(options)
+        yield
     except DescriptorError as error:
-        print(error, file=sys.stderr)
-        return 1
+        say(str(error))
+        raise typer.Exit(NOT_DONE) from error
     except OSError as error:
-        print(f"scripts/sluice dataset: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
+        raise CommandError(f"{error.filename}: {error.strerror}", USAGE) from error
+
+
+@app.command()
+@_told()
+def check(
+    descriptor: Annotated[Path, typer.Argument(metavar="FILE", help="The descriptor.")],
+    sample: Annotated[
+        Path | None, typer.Argument(metavar="[SAMPLE]", help="A file as it would be uploaded.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Try a descriptor on a sample file; 0 where all is well."""
+    dataset = load_dataset(descriptor, NEEDS)
+    summary = _summary(dataset, key_template(descriptor))
+    outcome = try_on(dataset, sample) if sample else None
+    if outcome:
+        summary |= {
+            "state": outcome.state,
+            "reason": outcome.reason,
+            "rows_good": outcome.rows_good,
+            "rows_rejected": outcome.rows_rejected,
+            "rows_blank": outcome.rows_blank,
+            "first_errors": [error.as_dict() for error in outcome.first_errors],
+        }
+    if as_json:
+        print_json(summary)
+    else:
+        print("\n".join(_lines(summary, outcome)))
+    raise typer.Exit(NOT_DONE if outcome and outcome.state != SUCCEEDED else DONE)
+
+
+@app.command("infer")
+@_told()
+def infer_command(
+    sample: Annotated[Path, typer.Argument(metavar="SAMPLE", help="A file as it would be uploaded.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write it there, where no file is yet.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a first descriptor from a sample file; 1 where some rows do not fit."""
+    try:
+        text, defects = infer(sample)
+    except SampleError as error:
+        raise CommandError(f"{sample}: {error}") from error
+    if output:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    if as_json:
+        print_json({"descriptor": text, "defects": defects})
+    else:
+        if not output:
+            print(text, end="")
+        for defect in defects[:_FIRST_ERRORS]:
+            say(f"{sample}: {defect}")
+    raise typer.Exit(NOT_DONE if defects else DONE)
 
 
 def try_on(dataset: Dataset, sample: Path) -> Outcome:
@@ -69,47 +116,11 @@ def try_on(dataset: Dataset, sample: Path) -> Outcome:
     return outcome
 
 
-def _check(options: argparse.Namespace) -> int:
-    dataset = load_dataset(options.descriptor, NEEDS)
-    # As it was written: the dataset itself has only the expression made of it.
-    key = yaml.safe_load(options.descriptor.read_text(encoding="utf-8"))["sluice:key"]
+def _summary(dataset: Dataset, key: str) -> dict:
     summary = {"dataset": dataset.name, "key": key, "processor": dataset.processor}
     if dataset.target:
-        summary |= {"mode": dataset.target.mode, "table": create_table(dataset)}
-    else:
-        summary["result"] = dataset.result or f"{key}.{dataset.result_format}"
-    outcome = None
-    if options.sample:
-        outcome = try_on(dataset, options.sample)
-        summary |= {
-            "state": outcome.state,
-            "reason": outcome.reason,
-            "rows_good": outcome.rows_good,
-            "rows_rejected": outcome.rows_rejected,
-            "rows_blank": outcome.rows_blank,
-            "first_errors": [error.as_dict() for error in outcome.first_errors],
-        }
-    if options.json:
-        print(json.dumps(summary, indent=2, ensure_ascii=False))
-    else:
-        print("\n".join(_lines(summary, outcome)))
-    return 1 if outcome and outcome.state != SUCCEEDED else 0
-
-
-def _infer(options: argparse.Namespace) -> int:
-    try:
-        text, defects = infer(options.sample)
-    except SampleError as error:
-        print(f"{options.sample}: {error}", file=sys.stderr)
-        return 1
-    if options.output:
-        with options.output.open("x", encoding="utf-8") as file:
-            file.write(text)
-    else:
-        print(text, end="")
-    for defect in defects[:_FIRST_ERRORS]:
-        print(f"{options.sample}: {defect}", file=sys.stderr)
-    return 1 if defects else 0
+        return summary | {"mode": dataset.target.mode, "table": create_table(dataset)}
+    return summary | {"result": dataset.result or f"{key}.{dataset.result_format}"}
 
 
 def _lines(summary: dict, outcome: Outcome | None) -> Iterable[str]:
@@ -120,6 +131,4 @@ def _lines(summary: dict, outcome: Outcome | None) -> Iterable[str]:
         return
     yield f"{'rows':9}  {outcome.rows_good:,} good, {outcome.rows_rejected:,} rejected, {outcome.rows_blank:,} blank"
     yield f"{'state':9}  {outcome.state}: {outcome.reason}"
-    for error in outcome.first_errors:
-        text = json.dumps(error.as_dict()["text"], ensure_ascii=False)
-        yield f"row {error.row}: {error.field or 'the row'} {error.message} ({error.error}): {text}"
+    yield from map(sentence, outcome.first_errors)

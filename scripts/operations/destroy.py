@@ -1,17 +1,19 @@
 """`scripts/sluice destroy`: removes a deployment with its data, never production's."""
 
-import argparse
-import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
-import boto3
+import typer
 from botocore.exceptions import ClientError
 
-from delivery.bootstrap import ENVIRONMENTS
-from delivery.changes import STACK
+from delivery import stack as stacks
 from delivery.plan import PRODUCTION
+from operations.deployment import Client, clients, walk
+from operations.exits import CommandError
+from operations.options import Environment, JsonOption
+from operations.output import print_json, say
 
 _BUCKET, _TABLE = "AWS::S3::Bucket", "AWS::DynamoDB::Table"
 _CLUSTER, _KEY, _STREAM = "AWS::RDS::DBCluster", "AWS::KMS::Key", "AWS::Kinesis::Stream"
@@ -25,7 +27,6 @@ _PAUSE_SECONDS = 3
 _PATIENTLY = {"Delay": _PAUSE_SECONDS, "MaxAttempts": 200}
 _VERY_PATIENTLY = {"Delay": _PAUSE_SECONDS, "MaxAttempts": 1200}
 
-Client = Callable[[str], Any]
 Say = Callable[[str], None]
 
 
@@ -33,25 +34,31 @@ class DestroyError(Exception):
     """The deployment is not removed, or not wholly; the message says why and what to do."""
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
-    """Adds `destroy` to the commands of `scripts/sluice`."""
-    help_text = "remove a deployment with its buckets, its ledger and its database; never production's"
-    command = commands.add_parser("destroy", help=help_text, description=f"destroy: {help_text}")
-    command.add_argument("--environment", choices=ENVIRONMENTS, required=True, help="of the stack sluice-<environment>")
-    command.add_argument("--yes", action="store_true", help="do not ask")
+def destroy_command(
+    environment: Annotated[Environment, typer.Option("--environment", help="Of the stack sluice-<environment>.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a deployment with its buckets, its ledger and its database; never production's.
 
-
-def run(options: argparse.Namespace, session: boto3.Session) -> int:
-    """Removes the deployment where the stack's name is typed, or with --yes; 0 where it is gone, 1 where it is not."""
-    stack = f"sluice-{options.environment}"
+    Where the stack's name is typed, or with --yes.
+    """
+    stack = f"sluice-{environment}"
+    done: list[str] = []
+    tell = say if as_json else _print
     try:
-        if options.environment == PRODUCTION:
+        if environment == PRODUCTION:
             raise DestroyError("production is never removed by this command: README.md says how it can be done by hand")
-        destroy(session.client, stack, lambda data: options.yes or _is_meant(stack, data), _say)
+
+        def note(text: str) -> None:
+            done.append(text)
+            tell(text)
+
+        destroy(clients(), stack, lambda data: yes or _is_meant(stack, data, tell), note)
     except DestroyError as error:
-        print(f"scripts/sluice destroy: {error}", file=sys.stderr)
-        return 1
-    return 0
+        raise CommandError(str(error)) from error
+    if as_json:
+        print_json({"stack": stack, "done": done})
 
 
 def destroy(client: Client, stack: str, is_meant: Callable[[list[str]], bool], say: Say) -> None:
@@ -62,12 +69,11 @@ def destroy(client: Client, stack: str, is_meant: Callable[[list[str]], bool], s
     production, protected or being changed, where it is not meant, and where something cannot be removed.
     """
     cloudformation = client("cloudformation")
-    found = _find(cloudformation, stack)
+    found = stacks.describe(cloudformation, stack)
     if found is None:
         say(f"there is no stack {stack}")
         return
-    values = {one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])}
-    if values.get("Environment") == PRODUCTION:
+    if stacks.parameters_of(found).get("Environment") == PRODUCTION:
         raise DestroyError(f"{stack} is of production: it stays as it is")
     if found.get("EnableTerminationProtection"):
         raise DestroyError(
@@ -86,31 +92,15 @@ def destroy(client: Client, stack: str, is_meant: Callable[[list[str]], bool], s
     _remove_stack(cloudformation, found["StackId"], stack, say)
 
 
-def _find(cloudformation: Any, stack: str) -> dict | None:
-    try:
-        return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-
-
 def _data(cloudformation: Any, stack: str) -> Iterator[tuple[str, str]]:
     """(type, name) of what holds data in a stack and in those nested in it, and of the key that it needs to be read."""
-    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
-    found = [
-        (resource["ResourceType"], resource["PhysicalResourceId"])
-        for page in pages
-        for resource in page["StackResourceSummaries"]
-        # A resource whose creation failed has no name.
-        if resource.get("PhysicalResourceId") and resource["ResourceStatus"] != "DELETE_COMPLETE"
-    ]
-    kinds = {kind for kind, _ in found}
-    for kind, name in found:
-        if kind == STACK:
-            yield from _data(cloudformation, name)
-        elif kind in _REMOVALS and (kind != _KEY or _keeps_its_key(kinds)):
-            yield kind, name
+    found = list(walk(cloudformation, stack))
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for resource in found:
+        kinds[resource.stack].add(resource.kind)
+    for resource in found:
+        if resource.kind in _REMOVALS and (resource.kind != _KEY or _keeps_its_key(kinds[resource.stack])):
+            yield resource.kind, resource.name
 
 
 def _keeps_its_key(kinds: set[str]) -> bool:
@@ -219,13 +209,16 @@ _REMOVALS = {
 }
 
 
-def _is_meant(stack: str, data: list[str]) -> bool:
-    print(f"This removes the stack {stack} and all data in:", *data, sep="\n  ")
+def _is_meant(stack: str, data: list[str], tell: Say) -> bool:
+    tell(f"This removes the stack {stack} and all data in:")
+    for name in data:
+        tell(f"  {name}")
+    tell("Type the stack's name to go on:")
     try:
-        return input("Type the stack's name to go on: ") == stack
+        return input() == stack
     except EOFError:
         return False
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, flush=True)

@@ -1,10 +1,15 @@
 """A deployment in moto: the buckets, tables, topic and queues the functions work with."""
 
+import contextlib
 import functools
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import pytest
+from moto import mock_aws
 
 from sluice.datasets import Catalogue
 from sluice.events import parse_message
@@ -37,6 +42,18 @@ def _index(name: str, hash_key: str, range_key: str | None = None, others: list[
     else:
         projection = {"ProjectionType": "KEYS_ONLY"}
     return {"IndexName": name, "KeySchema": schema, "Projection": projection}
+
+
+@contextlib.contextmanager
+def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator["Aws"]:
+    """A deployment in moto, that boto3 and botocore find by their usual configuration."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        yield Aws()
 
 
 class Clock:

@@ -170,8 +170,9 @@ class Topics:
         return self
 
     def paginate(self, TopicArn: str) -> Iterator[dict]:
-        yield {"Subscriptions": [{"Endpoint": "someone@else.org", "SubscriptionArn": "PendingConfirmation"}]}
-        yield {"Subscriptions": [{"Endpoint": MAIL, "SubscriptionArn": self._arn}]}
+        mail = {"Protocol": "email"}
+        yield {"Subscriptions": [{**mail, "Endpoint": "someone@else.org", "SubscriptionArn": "PendingConfirmation"}]}
+        yield {"Subscriptions": [{**mail, "Endpoint": MAIL, "SubscriptionArn": self._arn}]}
 
 
 def left(connection: str, mail: str, subscription: str | None) -> list[str]:
@@ -188,7 +189,7 @@ def left(connection: str, mail: str, subscription: str | None) -> list[str]:
     stack["Parameters"] = [{"ParameterKey": "AlertEmail", "ParameterValue": mail}]
     clients = {
         "codeconnections": Connections(connection),
-        "sns": Topics(subscription),
+        "sns": Topics(subscription or "Deleted"),
         "cloudformation": cloudformation,
     }
     return steps_left(clients.__getitem__, clients.__getitem__, stack)
@@ -308,7 +309,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
     [
         ({}, ["--region", "us-east-1"], "no AWS credentials: .*aws configure"),
         ({"AWS_PROFILE": "absent"}, ["--region", "us-east-1"], "no AWS credentials: .*absent.*AWS_PROFILE"),
-        (KEYS, [], "no AWS region is configured: give --region"),
+        (KEYS, [], "no AWS region is configured: set AWS_REGION"),
         (
             KEYS | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"},
             ["--region", "us-east-1"],

@@ -8,11 +8,10 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from operations import destroy as module
 from operations.destroy import DestroyError, destroy
-from support.deployment import Aws
+from support.deployment import mocked
 
 STACK = "sluice-staging"
 # By stack: (type, physical id, status).
@@ -60,7 +59,16 @@ class CloudFormation:
     def paginate(self, StackName: str) -> list[dict]:
         """One resource a page."""
         return [
-            {"StackResourceSummaries": [{"ResourceType": kind, "PhysicalResourceId": name, "ResourceStatus": status}]}
+            {
+                "StackResourceSummaries": [
+                    {
+                        "LogicalResourceId": name,
+                        "ResourceType": kind,
+                        "PhysicalResourceId": name,
+                        "ResourceStatus": status,
+                    }
+                ]
+            }
             for kind, name, status in RESOURCES[StackName]
         ]
 
@@ -72,12 +80,12 @@ def cloudformation() -> CloudFormation:
 
 @pytest.fixture
 def aws(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
-    with mock_aws():
-        yield Aws()
+    with mocked(monkeypatch) as aws:
+        # This deployment has no stream.
+        aws.s3.delete_bucket(Bucket="lake")
+        aws.dynamodb.delete_table(TableName="windows")
+        yield aws
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,22 +9,16 @@ from types import ModuleType
 
 import pytest
 from botocore.endpoint import Endpoint
-from moto import mock_aws
 
-from support.deployment import Aws
+from support.deployment import mocked
 
 EVENTS = Path(__file__).parents[2] / "events"
 
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch):
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        yield Aws()
+    with mocked(monkeypatch) as aws:
+        yield aws
 
 
 @pytest.fixture

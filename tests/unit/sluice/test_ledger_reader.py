@@ -53,6 +53,24 @@ def test_an_upload_at_work_says_what_its_last_attempt_died_of(aws):
     assert found.time == found.first_seen
 
 
+def test_an_object_version_is_looked_up(aws):
+    end(aws, UPLOAD, Outcome("SUCCEEDED", "", "prices"))
+    reader = LedgerReader(aws.dynamodb, "ledger")
+
+    assert reader.get("uploads", UPLOAD.key, UPLOAD.version_id).upload == UPLOAD
+    assert reader.get("uploads", UPLOAD.key, "another") is None
+
+
+def test_an_upload_that_is_replayed_has_not_ended(aws):
+    end(aws, UPLOAD, Outcome("SUCCEEDED", "", "prices"))
+    aws.clock.now += 60
+    aws.ledger.claim(dataclasses.replace(UPLOAD, reopens=1), lease=330, max_tries=3, sent=0)
+
+    found = LedgerReader(aws.dynamodb, "ledger").get("uploads", UPLOAD.key, UPLOAD.version_id)
+
+    assert (found.state, found.finished, found.time) == ("PROCESSING", None, found.first_seen)
+
+
 def test_a_day_lists_what_ended_then_newest_first_page_by_page(aws):
     uploads = [dataclasses.replace(UPLOAD, version_id=str(number)) for number in range(5)]
     for upload in uploads:
