@@ -42,7 +42,7 @@ class Question:
         """The question of a request: `sensor`, `from`, `to`, `resolution`.
 
         Its time is widened to whole windows; by default it is the hour before `to`, and `to` is now. Raises Problem
-        (400) for what is wrong, and where it takes more than `MOST_WINDOWS`.
+        (400) for what is wrong, and where it takes more than `MOST_WINDOWS`, or some that may have expired.
         """
         sensor = parameters.text("sensor", SENSOR, f"must be the name of a sensor: {SENSOR.pattern}")
         given, label = parameters.instant("from"), parameters.choice("resolution", _RESOLUTIONS)
@@ -50,10 +50,14 @@ class Question:
         since = given or to - _DEFAULT_SPAN
         if since >= to:
             parameters.refuse("from", "must lie before `to`, which is now where it is not given")
-        choices = [_RESOLUTIONS[label]] if label else _kept(since, now)
+        kept = _kept(since, now)
+        choices = [_RESOLUTIONS[label]] if label else kept
         fitting = [one for one in choices if _count(one, since, to) <= MOST_WINDOWS]
         if not fitting:
             _refuse_length(parameters, since, to, label)
+        elif fitting[0] not in kept:
+            days = f"{fitting[0].retention_days} days"
+            parameters.refuse("resolution", f"is kept for {days}, and `from` lies before that: use {kept[0].label}")
         parameters.check()
         start, end = _bounds(fitting[0], since, to)
         return cls(sensor or ALL_SENSORS, fitting[0], start, end)

@@ -13,9 +13,11 @@ from sluice.stream.windows import Statistics
 
 Range = tuple[int, int]
 
-# Of 120 bytes each, in an item of 400 KB (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
-# A minute of a busy shard comes in some hundred batches.
-RANGES_LIMIT = 2000
+# What the ranges of a window may take in its item, which has 400 KB at most
+# (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html): 2,500 of one source, and a minute
+# of a busy shard comes in some hundred batches. A source may have a kilobyte itself.
+BYTES_LIMIT = 300_000
+_RANGE_BYTES = 120
 
 
 class WindowFullError(Exception):
@@ -56,7 +58,7 @@ class State:
                 applied[run.source] = _united(ranges, (run.readings[0][0], run.readings[-1][0]))
         if not fresh:
             return None
-        if sum(map(len, applied.values())) > RANGES_LIMIT:
+        if sum(_bytes(source) + _RANGE_BYTES * len(ranges) for source, ranges in applied.items()) > BYTES_LIMIT:
             raise WindowFullError
         known = [self.statistics] if self.statistics else []
         return State(Statistics.combine([*known, Statistics.of(fresh)]), applied, self.version)
@@ -64,6 +66,10 @@ class State:
 
 def _holds(ranges: Iterable[Range], number: int) -> bool:
     return any(first <= number <= last for first, last in ranges)
+
+
+def _bytes(source: str) -> int:
+    return len(source.encode("utf-8", "replace"))
 
 
 def _united(ranges: Iterable[Range], more: Range) -> tuple[Range, ...]:

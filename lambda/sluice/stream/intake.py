@@ -145,7 +145,7 @@ class StreamIntake:
                 states |= self._windows.states([window])
             else:
                 raise TransientError(f"a window was written by others {_TRIES} times while it was added to")
-        return {window: state.statistics for window, state in states.items()}, full
+        return {window: state.statistics for window, state in states.items() if state.statistics}, full
 
     def _conclude(self, records: Sequence[Record], outcome: Outcome) -> None:
         """Announces, then records, as all uploads are; not again where the batch has ended."""

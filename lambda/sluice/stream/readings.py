@@ -67,7 +67,10 @@ def check_reading(record: Record, dataset: Dataset, row: int) -> tuple[Reading |
 
 def full_window_error(record: Record, row: int) -> RowError:
     """The rule that a reading violates whose minute can take no more batches (stream/applied.py)."""
-    rule = "is in a minute that holds readings of more batches than can be told apart: does the sensor's clock stand?"
+    rule = (
+        "is in a minute that holds readings of more batches than can be told apart: "
+        "does the sensor's clock stand, or each record have a partition key of its own?"
+    )
     return _error(row, "time", rule, record.data.decode(errors="replace"))
 
 

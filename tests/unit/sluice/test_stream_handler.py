@@ -263,7 +263,7 @@ def test_messages_are_judged_one_by_one(aws, deliver):
 
 
 def test_a_sensor_whose_clock_stands_does_not_stop_the_shard(aws, deliver, monkeypatch):
-    monkeypatch.setattr(applied, "RANGES_LIMIT", 1)
+    monkeypatch.setattr(applied, "BYTES_LIMIT", 150)
     deliver(batch(puts(20)))
     aws.told()
 
@@ -272,6 +272,15 @@ def test_a_sensor_whose_clock_stands_does_not_stop_the_shard(aws, deliver, monke
     assert minutes(aws)["s1", "2026-11-28T10:05Z"][0] == minutes(aws)["s2", "2026-11-28T10:05Z"][0] == 1
     [told] = aws.told()
     assert (told["state"], told["rows_rejected"], told["first_errors"][0]["field"]) == ("PARTIAL", 1, "time")
+
+
+def test_a_minute_that_is_full_from_the_start_does_not_stop_the_shard(aws, deliver, monkeypatch):
+    monkeypatch.setattr(applied, "BYTES_LIMIT", 100)
+
+    assert deliver(batch(puts(20))) == []
+
+    assert minutes(aws) == read_processed(objects(aws)) == {}
+    assert [told["state"] for told in aws.told()] == ["REJECTED"]
 
 
 def test_a_window_that_another_invocation_writes_meanwhile_is_read_again(aws, stream, deliver, monkeypatch):

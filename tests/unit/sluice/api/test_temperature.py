@@ -135,6 +135,21 @@ def test_a_resolution_whose_windows_are_no_longer_kept_is_not_the_default():
     assert [resolution(days) for days in (29, 31, 399, 401)] == [*Resolution][:2] + [Resolution.HOUR, Resolution.DAY]
 
 
+def test_a_resolution_whose_windows_are_no_longer_kept_is_refused_with_one_that_is(ask, windows):
+    """There would be no readings, or some of them, where there were more."""
+
+    def refused(days: int, resolution: str) -> dict[str, str]:
+        start = NOW - timedelta(days=days)
+        span = f"from={start:%Y-%m-%dT%H:%M:%SZ}&to={start + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+        answer = ask(f"{PATH}?{span}&resolution={resolution}")
+        return answer.errors if answer.status == 400 else {}
+
+    assert refused(31, "minute") == {"resolution": "is kept for 30 days, and `from` lies before that: use hour"}
+    assert refused(401, "hour") == {"resolution": "is kept for 400 days, and `from` lies before that: use day"}
+    assert windows.read == 0
+    assert refused(29, "minute") == refused(399, "hour") == refused(4000, "day") == {}
+
+
 def test_what_takes_too_many_windows_is_refused_with_what_would_do(ask, windows):
     month = "from=2026-10-28T00:00:00Z&to=2026-11-28T00:00:00Z"
 

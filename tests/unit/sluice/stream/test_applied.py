@@ -1,11 +1,13 @@
 """What a window remembers of batches: each reading counts once, however its source is cut into pieces."""
 
+import json
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sluice.items import to_item
 from sluice.stream import applied
 from sluice.stream.applied import Run, State, WindowFullError
 from sluice.stream.windows import Statistics
@@ -61,10 +63,23 @@ def test_the_version_stays_that_of_the_item_until_it_is_written():
 
 
 def test_a_window_of_too_many_batches_is_full(monkeypatch):
-    monkeypatch.setattr(applied, "RANGES_LIMIT", 2)
+    monkeypatch.setattr(applied, "BYTES_LIMIT", 250)
     state = State().add(piece("a", range(1), {0})).add(piece("a", range(2, 3), {2}))
 
     with pytest.raises(WindowFullError):
         state.add(piece("a", range(4, 5), {4}))
 
     assert state.add(piece("a", range(3), {0, 2})) is None, "what it holds, it holds"
+
+
+def test_a_window_is_full_before_its_item_is_too_large():
+    """The longest partition keys that Kinesis takes, and a new one each time."""
+    state, number = State(), 49590338271490256608559692538361571095921575989136588898
+    sources = (f"shardId-000000000000/{name:\N{SNOWMAN}>256}" for name in range(1000))
+
+    with pytest.raises(WindowFullError):
+        for source in sources:
+            state = state.add([Run(source, [(number, Decimal(1))])])
+
+    item = to_item({source: frozenset({f"{number}-{number}"}) for source in state.applied})
+    assert 200_000 < len(json.dumps(item, ensure_ascii=False).encode()) < 400_000
