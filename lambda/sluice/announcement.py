@@ -53,7 +53,9 @@ def announce(upload: Upload, attempt: int, outcome: Outcome, environment: str) -
             for error in outcome.first_errors
         ],
     }
-    attributes = {"state": outcome.state, "environment": environment}
+    # A device that sends nonsense is no file that somebody has to correct: who is mailed can tell them apart.
+    source = "stream" if upload.version_id == STREAM_VERSION else "file"
+    attributes = {"state": outcome.state, "environment": environment, "source": source}
     # SNS refuses an empty attribute: an upload of no dataset carries "none".
     attributes["dataset"] = outcome.dataset or "none"
     return Announcement(

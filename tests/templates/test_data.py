@@ -200,7 +200,7 @@ def test_mail_tells_of_alarms_and_of_uploads_that_did_not_fully_succeed() -> Non
     assert {(mail["Protocol"], mail["Endpoint"]) for mail in mails.values()} == {("email", "ops@example.org")}
     assert mails["UploadMail"]["TopicArn"] == notifications.ref("UploadTopic")
     assert mails["UploadMail"]["FilterPolicyScope"] == "MessageAttributes"
-    assert mails["UploadMail"]["FilterPolicy"] == {"state": ["PARTIAL", "REJECTED", "FAILED"]}
+    assert mails["UploadMail"]["FilterPolicy"] == {"state": ["PARTIAL", "REJECTED", "FAILED"], "source": ["file"]}
     assert mails["AlertMail"]["TopicArn"] == notifications.ref("AlertTopic")
     assert "FilterPolicy" not in mails["AlertMail"]
 

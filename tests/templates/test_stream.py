@@ -119,7 +119,8 @@ def test_changed_windows_are_rolled_up() -> None:
         "MaximumBatchingWindowInSeconds": 30,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "BisectBatchOnFunctionError": True,
-        "MaximumRetryAttempts": 10,
+        "MaximumRetryAttempts": -1,
+        "MaximumRecordAgeInSeconds": 86400,
         "DestinationConfig": {"OnFailure": {"Destination": STREAM.arn("RollupFailures")}},
     }
 

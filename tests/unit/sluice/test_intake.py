@@ -32,7 +32,12 @@ def test_a_good_file_succeeds_and_everyone_is_told_once(aws):
     [told] = aws.told()
     assert told["state"] == "SUCCEEDED"
     assert told["result"] == "s3://results/prices/LSE/ABC_predicted.csv"
-    assert told["attributes"] == {"dataset": "prices", "state": "SUCCEEDED", "environment": "test"}
+    assert told["attributes"] == {
+        "dataset": "prices",
+        "state": "SUCCEEDED",
+        "environment": "test",
+        "source": "file",
+    }
     assert (told["upload_id"], told["attempt"]) == (upload.id, 1)
 
 
