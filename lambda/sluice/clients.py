@@ -24,7 +24,10 @@ def make_signer() -> BaseClient:
     """A client of S3 whose presigned links and forms are good in every region.
 
     By default botocore signs them as S3 did before 2014, or for an endpoint that redirects to the bucket's region, and
-    a signature does not survive a redirect (https://github.com/boto/boto3/issues/3015).
+    a signature does not survive a redirect (https://github.com/boto/boto3/issues/3015). In us-east-1 it takes the
+    endpoint without a region, which is past the VPC's endpoints that uploads may have to come through:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html#privatelink-limitations
     """
-    config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+    s3 = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+    config = Config(signature_version="s3v4", s3=s3)
     return _session.create_client("s3", config=_CONFIG.merge(config))

@@ -8,14 +8,14 @@ from sluice.clients import make_signer
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "ap-southeast-3"])
-def test_links_are_signed_for_the_region_itself(monkeypatch, region):
+def test_links_and_forms_are_signed_for_the_region_itself(monkeypatch, region):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    signer = make_signer()
 
-    link = urlsplit(make_signer().generate_presigned_url("get_object", Params={"Bucket": "results", "Key": "a"}))
+    link = urlsplit(signer.generate_presigned_url("get_object", Params={"Bucket": "results", "Key": "a"}))
+    form = signer.generate_presigned_post("results", "a")
 
-    assert parse_qs(link.query)["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
-    # us-east-1 is where the endpoint without a region is.
-    place = "s3" if region == "us-east-1" else f"s3.{region}"
-    assert link.hostname == f"results.{place}.amazonaws.com"
+    assert parse_qs(link.query)["X-Amz-Algorithm"] == [form["fields"]["x-amz-algorithm"]] == ["AWS4-HMAC-SHA256"]
+    assert link.hostname == urlsplit(form["url"]).hostname == f"results.s3.{region}.amazonaws.com"
