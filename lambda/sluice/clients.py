@@ -6,18 +6,25 @@ from botocore.config import Config
 
 _session = botocore.session.get_session()
 _CONFIG = Config(
-    # Short, so that a hanging call is retried while the invocation lasts: the shortest timeout of a function is 300 s.
+    # Short, so that a call that hangs is tried again while the invocation lasts.
     connect_timeout=3,
     read_timeout=20,
     retries={"mode": "standard", "total_max_attempts": 4},
     # Otherwise botocore puts the same text together twice for every request, an eighth of what a request costs us.
     user_agent=f"sluice {_session.user_agent()}",
 )
+# At most 24 s in all, of 25 that a function of the API has (templates/lambda.yaml).
+_QUICK = Config(read_timeout=4, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 def make_client(service: str) -> BaseClient:
     """A client of a service (`s3`) in the function's region, with the function's role."""
     return _session.create_client(service, config=_CONFIG)
+
+
+def make_quick_client(service: str) -> BaseClient:
+    """The same for a function that somebody waits for: it gives up while there is time to answer so."""
+    return _session.create_client(service, config=_CONFIG.merge(_QUICK))
 
 
 def make_signer() -> BaseClient:

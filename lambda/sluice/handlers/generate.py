@@ -18,7 +18,7 @@ from sluice.api.application import Application, respond
 from sluice.api.body import Body
 from sluice.api.problems import Problem
 from sluice.api.samples import SEEDS, NewSample
-from sluice.clients import make_client
+from sluice.clients import make_quick_client
 from sluice.datasets import Catalogue
 from sluice.errors import TransientError
 from sluice.processors import NEEDS
@@ -33,7 +33,7 @@ _KEYS = 3
 logger = Logger(log_uncaught_exceptions=True)
 app = Application(logger)
 catalogue = Catalogue(Path(__file__).parents[2] / "datasets", NEEDS)
-bucket = SampleBucket(make_client("s3"), os.environ["SAMPLE_BUCKET"], os.environ.get("SAMPLE_KEY"))
+bucket = SampleBucket(make_quick_client("s3"), os.environ["SAMPLE_BUCKET"], os.environ.get("SAMPLE_KEY"))
 
 
 @logger.inject_lambda_context
