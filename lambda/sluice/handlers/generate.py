@@ -71,9 +71,9 @@ def _write(wanted: NewSample, sample: Sample) -> tuple[str, str]:
             logger.error("the bucket refuses the object", bucket=bucket.name, key=key, code=error.code)
             raise Problem(
                 502,
-                f"The sample bucket refused the object ({error.code}). Check that the bucket exists, in this region; "
-                "that its policy lets this deployment's GenerateRoleArn put objects under this prefix, as "
-                "templates/partner-bucket.yaml does; and that the policy of its key, if it has one, lets that role "
-                "call kms:GenerateDataKey.",
+                f"The sample bucket refused the object ({error.code}). Check that the bucket exists; that its policy "
+                "lets this deployment's GenerateRoleArn put objects under this prefix, as "
+                "templates/partner-bucket.yaml does; and, if it has a key, that the parameter SampleKeyArn names it "
+                "and that its policy lets that role call kms:GenerateDataKey.",
             ) from error
     raise TransientError("one key after another was taken")
