@@ -18,7 +18,7 @@ from sluice.api.application import Application, respond
 from sluice.api.body import Body
 from sluice.api.problems import Problem
 from sluice.api.samples import SEEDS, NewSample
-from sluice.clients import make_client
+from sluice.clients import make_quick_client
 from sluice.datasets import Catalogue
 from sluice.errors import TransientError
 from sluice.processors import NEEDS
@@ -33,7 +33,7 @@ _KEYS = 3
 logger = Logger(log_uncaught_exceptions=True)
 app = Application(logger)
 catalogue = Catalogue(Path(__file__).parents[2] / "datasets", NEEDS)
-bucket = SampleBucket(make_client("s3"), os.environ["SAMPLE_BUCKET"], os.environ.get("SAMPLE_KEY"))
+bucket = SampleBucket(make_quick_client("s3"), os.environ["SAMPLE_BUCKET"], os.environ.get("SAMPLE_KEY"))
 
 
 @logger.inject_lambda_context
@@ -71,9 +71,9 @@ def _write(wanted: NewSample, sample: Sample) -> tuple[str, str]:
             logger.error("the bucket refuses the object", bucket=bucket.name, key=key, code=error.code)
             raise Problem(
                 502,
-                f"The sample bucket refused the object ({error.code}). Check that the bucket exists, in this region; "
-                "that its policy lets this deployment's GenerateRoleArn put objects under this prefix, as "
-                "templates/partner-bucket.yaml does; and that the policy of its key, if it has one, lets that role "
-                "call kms:GenerateDataKey.",
+                f"The sample bucket refused the object ({error.code}). Check that the bucket exists; that its policy "
+                "lets this deployment's GenerateRoleArn put objects under this prefix, as "
+                "templates/partner-bucket.yaml does; and, if it has a key, that the parameter SampleKeyArn names it "
+                "and that its policy lets that role call kms:GenerateDataKey.",
             ) from error
     raise TransientError("one key after another was taken")

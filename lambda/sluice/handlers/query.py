@@ -19,7 +19,7 @@ from sluice.api import page, temperature, uploads
 from sluice.api.application import Application, respond
 from sluice.api.openapi import Document
 from sluice.api.parameters import Parameters
-from sluice.clients import make_client, make_signer
+from sluice.clients import make_quick_client, make_signer
 
 logger = Logger(log_uncaught_exceptions=True)
 windows_table, ledger_table = os.environ.get("WINDOWS_TABLE"), os.environ.get("LEDGER_TABLE")
@@ -50,7 +50,7 @@ def describe_api() -> Response:
 def _add_temperature(table: str) -> None:
     from sluice.windows import Windows
 
-    windows = Windows(make_client("dynamodb"), table)
+    windows = Windows(make_quick_client("dynamodb"), table)
 
     @app.get("/api/v1/temperature")
     def answer_average() -> Response:
@@ -75,7 +75,7 @@ def _add_uploads(table: str) -> None:
 
     catalogue = Catalogue(Path(__file__).parents[2] / "datasets", NEEDS)
     names = [dataset.name for dataset in catalogue]
-    reader = LedgerReader(make_client("dynamodb"), table)
+    reader = LedgerReader(make_quick_client("dynamodb"), table)
     history = History(reader, names, catalogue.name_of)
     links = Links(make_signer(), os.environ["RESULTS_BUCKET"])
 

@@ -194,6 +194,11 @@ APIS = [
         may("apigateway:DELETE apigateway:PATCH apigateway:POST", of_apis(f"apis/{API_ID}/{part}"))
         for part in ("routes/x", "integrations/x", "stages/$default", "authorizers/x")
     ),
+    *(
+        may("apigateway:TagResource apigateway:UntagResource", of_apis(f"apis/{API_ID}/{part}"))
+        for part in ("stages", "stages/$default")
+    ),
+    may_not("apigateway:TagResource apigateway:UntagResource", of_apis(f"apis/{API_ID}/routes/x")),
     may_not("apigateway:DELETE apigateway:PATCH apigateway:POST", of_apis("restapis/x/resources/x")),
     may("apigateway:GET", of_apis(f"apis/{API_ID}")),
     may("apigateway:GET", of_apis("domainnames/api.example.org")),

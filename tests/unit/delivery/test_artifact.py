@@ -291,7 +291,7 @@ for meta in [make_client(service).meta for service in {list(AWS_OPERATIONS)}]:
 
 def test_the_real_artifact_describes_the_services_that_are_used_and_no_others(real: Artifact):
     code = "".join(path.read_text() for path in (ROOT / "lambda" / "sluice").rglob("*.py"))
-    assert set(re.findall(r"""\bmake_client\(["']([\w-]+)["']\)""", code)) == set(AWS_OPERATIONS)
+    assert set(re.findall(r"""\bmake_(?:quick_)?client\(["']([\w-]+)["']\)""", code)) == set(AWS_OPERATIONS)
     assert {name.split("/")[2] for name in names(real) if re.match(r"botocore/data/.+/.+", name)} == set(AWS_OPERATIONS)
 
 

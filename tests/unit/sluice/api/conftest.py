@@ -15,7 +15,7 @@ from support.http import NOW, request
 from support.temperatures import FakeWindows
 
 # Clients are made once: making one takes longer than most tests.
-_client = functools.cache(sluice.clients.make_client)
+_client = functools.cache(sluice.clients.make_quick_client)
 _signer = functools.cache(sluice.clients.make_signer)
 
 
@@ -29,7 +29,7 @@ def windows() -> FakeWindows:
 def ask(aws, load, monkeypatch, windows) -> Callable[..., Answer]:
     """Asks a deployment that has everything, or what is named, at the time NOW."""
     monkeypatch.setattr(sluice.windows, "Windows", lambda *_: windows)
-    monkeypatch.setattr(sluice.clients, "make_client", _client)
+    monkeypatch.setattr(sluice.clients, "make_quick_client", _client)
     monkeypatch.setattr(sluice.clients, "make_signer", _signer)
     loaded: dict[tuple, Any] = {}
 
