@@ -1,6 +1,9 @@
 """Calling an API of a local cloud as a client on the internet would."""
 
+import http.client
 import json
+import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -13,7 +16,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local.cloud import Cloud
+from local import certificates
+from local.cloud import TLS, Cloud
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Answer:
 
 
 class Api:
-    """An API by its address, of which only the cloud itself has to know where it leads.
+    """An API by its address, of which only the cloud itself has to know where it leads; called with TLS.
 
     `credentials` sign each request for IAM, as `Cloud.assume` returns them; `token` is sent as one of JWT.
     """
@@ -41,6 +45,7 @@ class Api:
     ) -> None:
         self._cloud = cloud
         self._host = urlsplit(url).netloc
+        self._server = _server(cloud, urlsplit(url).hostname)
         self._credentials = credentials
         self._token = token
 
@@ -65,20 +70,42 @@ class Api:
         if self._token:
             headers["authorization"] = f"Bearer {self._token}"
         if self._credentials:
-            request = AWSRequest(method, f"http://{self._host}{path}", data=body, headers=headers)
+            request = AWSRequest(method, f"https://{self._host}{path}", data=body, headers=headers)
             keys = (self._credentials.get(name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
             SigV4Auth(Credentials(*keys), "execute-api", self._cloud.region).add_auth(request)
             headers = dict(request.headers)
-        return fetch(self._cloud.endpoint + path, method, body, headers)
+        request = urllib.request.Request(f"https://{self._host}{path}", body, dict(headers), method=method)
+        return _open(request, self._server)
+
+
+def _server(cloud: Cloud, name: str) -> urllib.request.HTTPSHandler:
+    """Leads to the cloud whatever the address, and wants a certificate for that name of it."""
+    folder = cloud.folder / TLS
+    context = ssl.create_default_context(cafile=folder / certificates.AUTHORITY)
+    port = int((folder / "port").read_text())
+
+    class Connection(http.client.HTTPSConnection):
+        def connect(self) -> None:
+            plain = socket.create_connection(("127.0.0.1", port), self.timeout)
+            self.sock = context.wrap_socket(plain, server_hostname=name)
+
+    class Handler(urllib.request.HTTPSHandler):
+        def https_open(self, request: urllib.request.Request) -> Any:
+            return self.do_open(Connection, request)
+
+    return Handler()
 
 
 def fetch(
     url: str, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})
 ) -> Answer:
     """The answer to a request to an address as it stands, such as a presigned one."""
-    request = urllib.request.Request(url, body, dict(headers), method=method)
+    return _open(urllib.request.Request(url, body, dict(headers), method=method))
+
+
+def _open(request: urllib.request.Request, *handlers: urllib.request.BaseHandler) -> Answer:
     # No proxy: the cloud is on this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
     try:
         with opener.open(request) as answer:
             return _answer(answer.status, answer)

@@ -1,6 +1,6 @@
 """An AWS account on this machine: ministack in a child process, with our patches.
 
-`start()` gives a `Cloud`. It listens on 127.0.0.1 only, on one free port, keeps
+`start()` gives a `Cloud`. It listens on 127.0.0.1 only, on one free port and with TLS on another, keeps
 everything it writes in one private folder, and ends with its parent: the child
 watches a pipe from the parent, so even SIGKILL of the parent ends the child, its
 Lambda environments and the folder.
@@ -34,11 +34,16 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from local import certificates
+
 REGION = "us-east-1"
 ACCOUNT = "111122223333"  # AWS's own example account
 
 START_SECONDS = 30
 STOP_SECONDS = 5
+TLS = "tls"
+# Those of APIs: the cloud's own, and domains as the demo and the tests have them.
+TLS_NAMES = ("localhost", "127.0.0.1", "*.execute-api.localhost", "*.sluice.localhost", "*.example.org")
 KEEP = b"keep"  # in the parent's pipe: go on when it closes
 SCRIPTS = Path(__file__).resolve().parents[1]
 
@@ -53,9 +58,9 @@ class Cloud:
     `endpoint` is http://127.0.0.1:<port>, `region` and `account` are those of every
     resource, `root` are the account's own keys as `assume` returns those of a role,
     `folder` holds `cloud.log`, `iam.jsonl` (see `decisions`), `pipelines/` (the resolved
-    properties of each pipeline, as JSON) and, where there is one, `database.json` (see
-    `start`). With `process` None it is a cloud that another process started, and does not
-    stop it.
+    properties of each pipeline, as JSON), `tls/` (what it shows and what to trust where it
+    speaks TLS, and on which `port`) and, where there is one, `database.json` (see `start`).
+    With `process` None it is a cloud that another process started, and does not stop it.
     """
 
     def __init__(self, process: subprocess.Popen | None, folder: Path, port: int, secret: str,
@@ -180,18 +185,22 @@ def start(folder: Path | None = None, *, database: bool = False,
         folder = Path(tempfile.mkdtemp(prefix="sluice-cloud-"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "tmp").mkdir()
+    (folder / TLS).mkdir()
+    certificates.write(folder / TLS, TLS_NAMES)
     secret = secrets.token_hex(20)
     # Bound here and handed over, so that no other process can take the port in between.
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener, \
-            (folder / "cloud.log").open("wb") as log:
+            socket.create_server(("127.0.0.1", 0)) as encrypted, (folder / "cloud.log").open("wb") as log:
         port = listener.getsockname()[1]
+        (folder / TLS / "port").write_text(str(encrypted.getsockname()[1]))
         process = subprocess.Popen(
             [sys.executable, "-m", "local.cloud", "serve", "--folder", str(folder),
-             "--listener", str(listener.fileno()), *(["--database"] if database else []),
+             "--listener", str(listener.fileno()), "--encrypted", str(encrypted.fileno()),
+             *(["--database"] if database else []),
              *(f"--without={name}" for name in sorted(_without))],
             stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
             env=_child_environment(folder, port, secret), cwd=folder,
-            pass_fds=[listener.fileno()], start_new_session=True,
+            pass_fds=[listener.fileno(), encrypted.fileno()], start_new_session=True,
         )
     cloud = Cloud(process, folder, port, secret)
     try:
@@ -247,8 +256,9 @@ def _wait(process: subprocess.Popen, port: int) -> None:
     raise TimeoutError(f"The local cloud ended with exit code {process.returncode} while starting")
 
 
-def _serve(folder: Path, listener: int, database: bool, without: set[str]) -> None:
-    """The child: ministack on `listener` until SIGTERM, or until the parent's pipe closes."""
+def _serve(folder: Path, listener: int, encrypted: int, database: bool, without: set[str]) -> None:
+    """The child: ministack on `listener`, and with TLS on `encrypted`, until SIGTERM, or until the
+    parent's pipe closes."""
     import asyncio
 
     from hypercorn.asyncio import serve
@@ -264,7 +274,9 @@ def _serve(folder: Path, listener: int, database: bool, without: set[str]) -> No
     from ministack.app import app
 
     config = ServerConfig()
-    config.bind = [f"fd://{listener}"]
+    config.bind, config.insecure_bind = [f"fd://{encrypted}"], [f"fd://{listener}"]
+    config.certfile = str(folder / TLS / certificates.CERTIFICATE)
+    config.keyfile = str(folder / TLS / certificates.KEY)
     config.keep_alive_timeout = 75
     config.loglevel = "WARNING"
     asyncio.run(serve(app, config, shutdown_trigger=asyncio.Event().wait))
@@ -304,10 +316,11 @@ def _main() -> None:
     serve = parser.add_subparsers(required=True).add_parser("serve")
     serve.add_argument("--folder", type=Path, required=True)
     serve.add_argument("--listener", type=int, required=True)
+    serve.add_argument("--encrypted", type=int, required=True)
     serve.add_argument("--database", action="store_true")
     serve.add_argument("--without", action="append", default=[])
     arguments = parser.parse_args()
-    _serve(arguments.folder, arguments.listener, arguments.database, set(arguments.without))
+    _serve(arguments.folder, arguments.listener, arguments.encrypted, arguments.database, set(arguments.without))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ It listens on 127.0.0.1, on a free port, speaks TLS only, and keeps everything i
 those of our parameter group (templates/database.yaml), and the rights of `user` those that RDS gives to a master user.
 """
 
-import datetime
 import getpass
-import ipaddress
 import secrets
 import shutil
 import socket
@@ -18,16 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
+from local import certificates
 from local.programs import MARIADB, path_of
 
 missing, install = MARIADB.missing, MARIADB.install
 _START_SECONDS = 60
-_DAYS = 30
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html, as far as MariaDB knows them;
 # CONNECTION ADMIN stands for mysql.rds_kill.
 _MASTER_RIGHTS = (
@@ -53,7 +46,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.password = secrets.token_urlsafe(16)
-        self.authority = folder / "authority.pem"
+        self.authority = folder / certificates.AUTHORITY
         self._folder = folder
         self._process: subprocess.Popen | None = None
         self._watch: subprocess.Popen | None = None
@@ -78,7 +71,7 @@ class Server:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _create(self) -> None:
-        _write_certificates(self._folder, self.host)
+        certificates.write(self._folder, [self.host, "localhost"])
         command = [path_of("mariadb-install-db"), "--no-defaults", "--auth-root-authentication-method=normal"]
         command += [f"--datadir={self._folder / 'data'}", f"--user={getpass.getuser()}", "--skip-test-db"]
         # A server removes what it takes for its own leftovers there, be they those of another one that is starting.
@@ -97,7 +90,7 @@ class Server:
         # The socket beside the data: relative, because its path may have no more than 107 characters.
         command += [f"--datadir={folder / 'data'}", "--socket=socket", f"--pid-file={folder / 'pid'}"]
         command += [f"--bind-address={self.host}", f"--port={self.port}", f"--init-file={folder / 'users.sql'}"]
-        command += [f"--ssl-cert={folder / 'server.pem'}", f"--ssl-key={folder / 'server.key'}"]
+        command += [f"--ssl-cert={folder / certificates.CERTIFICATE}", f"--ssl-key={folder / certificates.KEY}"]
         command += [f"--tmpdir={folder}", "--require-secure-transport=ON", "--local-infile=ON", "--skip-name-resolve"]
         command += ["--character-set-server=utf8mb4"]
         # Or what is measured is how a small memory is written to disk. Aurora's has no less.
@@ -145,30 +138,3 @@ def start() -> Server:
         server.stop()
         raise
     return server
-
-
-def _write_certificates(folder: Path, host: str) -> None:
-    """An authority made for this server alone, whose key is thrown away, and the server's certificate by it."""
-    authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "local MariaDB")])
-    constraints = x509.BasicConstraints(ca=True, path_length=0)
-    authority = _certificate(issuer, issuer, authority_key).add_extension(constraints, critical=True)
-    (folder / "authority.pem").write_bytes(_pem(authority.sign(authority_key, hashes.SHA256())))
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host)), x509.DNSName("localhost")])
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    certificate = _certificate(issuer, subject, key).add_extension(names, critical=False)
-    (folder / "server.pem").write_bytes(_pem(certificate.sign(authority_key, hashes.SHA256())))
-    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / "server.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, *private))
-
-
-def _certificate(issuer: x509.Name, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder().issuer_name(issuer).subject_name(subject).public_key(key.public_key())
-    builder = builder.serial_number(x509.random_serial_number())
-    return builder.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(_DAYS))
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-

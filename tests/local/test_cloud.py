@@ -20,6 +20,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from local.calls import Api
 from local.cloud import SCRIPTS, Cloud, CloudError, start
 from support.cloud import (
     ACCOUNT_ROOT,
@@ -48,11 +49,12 @@ def listening(pid: int) -> set[tuple[str, int]]:
             for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in own}
 
 
-def test_one_port_one_folder_and_nothing_after(monkeypatch, tmp_path):
+def test_this_machine_only_one_folder_and_nothing_after(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = set(Path("/tmp").glob("ministack*"))
     with start() as cloud:
-        assert listening(cloud.pid) == {("0100007F", int(cloud.endpoint.rpartition(":")[2]))}
+        ports = cloud.endpoint.rpartition(":")[2], (cloud.folder / "tls" / "port").read_text()
+        assert listening(cloud.pid) == {("0100007F", int(port)) for port in ports}
         assert [cloud.folder] == list(tmp_path.iterdir()) and cloud.folder.stat().st_mode & 0o077 == 0
         name, _ = function(cloud, "import os\ndef handler(event, context): return os.getpid()")
         worker, _ = invoke(cloud, name)
@@ -60,6 +62,12 @@ def test_one_port_one_folder_and_nothing_after(monkeypatch, tmp_path):
     assert not alive(worker) and not alive(cloud.pid)
     assert not list(tmp_path.iterdir()) and set(Path("/tmp").glob("ministack*")) == before
     cloud.stop()
+
+
+def test_an_api_is_called_with_tls_and_by_its_name_only(cloud):
+    assert Api(cloud, "https://api.sluice.localhost").get("/_ministack/health").status == 200
+    with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+        Api(cloud, "https://api.somebody-else.test").get("/_ministack/health")
 
 
 PARENT = """

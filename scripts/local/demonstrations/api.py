@@ -31,7 +31,7 @@ def show(cloud: Cloud, deployment: Deployment, say: Callable[[str], None]) -> Sh
     api = Api(cloud, deployment.outputs()["ApiUrl"], credentials=cloud.root)
     shown = Shown({"api": deployment.outputs()["ApiUrl"], "partner": {"account": PARTNER, "bucket": bucket}})
     authorization = deployment.parameters()["ApiAuthorization"]
-    shown.say("", f"the API, called as {DOMAIN}, without TLS on this machine (ApiAuthorization: {authorization})")
+    shown.say("", f"the API, called as {DOMAIN}, with TLS (ApiAuthorization: {authorization})")
     _show_sample(api, partner, shown)
     _show_upload(api, shown, say)
     return shown
