@@ -22,7 +22,7 @@ BATCH = 10
 A_LEASE = 1000.0
 _VISIBILITY = 5400
 _UPLOADS, _RESULTS = "uploads", "results"
-_PATIENCE = 10
+_PATIENCE, _LOOK_AGAIN = 10, 0.01
 
 
 class Account:
@@ -128,9 +128,11 @@ class Account:
         return end
 
     def deliver(self, function: Function, faults: Iterable[Fault] = (), *, count: int = BATCH, **how: object) -> End:
-        """The next batch of the queue, which has something in it, to the function."""
-        records = self.receive(count)
-        assert records, "there is nothing in the queue"
+        """The next batch of the queue to the function; waits for it where S3 has not sent its event yet."""
+        deadline = time.monotonic() + _PATIENCE
+        while not (records := self.receive(count)):
+            assert time.monotonic() < deadline, "nothing is in the queue"
+            time.sleep(_LOOK_AGAIN)
         return self.invoke(function, records, faults, **how)
 
     def pass_time(self, seconds: float = A_LEASE) -> None:
@@ -145,18 +147,19 @@ class Account:
     def settle(self, function: Function, faults: Iterable[Fault] = (), **how: object) -> None:
         """Delivers, and lets time pass, until the queue is empty."""
         while True:
-            while records := self.receive():
-                self.invoke(function, records, faults, **how)
+            self.drain(function, faults, **how)
             if not self._receipts:
                 return
             self.pass_time()
 
+    def drain(self, function: Function, faults: Iterable[Fault] = (), **how: object) -> None:
+        """Delivers what is visible, batch by batch."""
+        while records := self.receive():
+            self.invoke(function, records, faults, **how)
+
     def sweep(self, function: Function, faults: Iterable[Fault] = (), **event: object) -> End:
-        """One pass of the sweep: it and whatever runs it starts; the end of the last one."""
-        end = function.invoke(
-            "sweep", {**event}, faults, clock=self.clock, answered={"Invoke": 202}
-        )
-        return end
+        """A run of the sweep with this event; what it invokes is not run."""
+        return function.invoke("sweep", event, faults, clock=self.clock, answered={"Invoke": 202})
 
     def redrive(self) -> int:
         """"Start DLQ redrive" in the console: everything goes back to where it came from. How many these were."""
@@ -239,7 +242,7 @@ class Account:
         deadline = time.monotonic() + _PATIENCE
         while self.queued() < count:
             assert time.monotonic() < deadline, f"the queue holds {self.queued()} of {count} messages"
-            time.sleep(0.01)
+            time.sleep(_LOOK_AGAIN)
 
     def _at(self, moment: float) -> float:
         """A moment of this machine's clock by that of the functions."""

@@ -4,6 +4,7 @@
 The clock of an environment is moved by what the invocation says, and whoever sleeps in it sleeps for a moment only.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -17,6 +18,9 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from faults.injection import Chance, Fault, Injection
 from local.invocation import Context
@@ -126,11 +130,14 @@ def _serve(log: int) -> None:
     # The handlers take these when they are loaded.
     time.time = lambda: real_time() + ahead
     time.sleep = lambda seconds: real_sleep(min(seconds, _LONGEST_SLEEP))
-    channel = -1
-    injection = Injection(lambda operation: os.write(channel, f"call {operation}\n".encode()))
-    session = importlib.import_module("sluice.clients")._session
-    session.register("before-send", injection.before_send)
+    injection = Injection()
+    clients = importlib.import_module("sluice.clients")
+    clients._session.register("before-send", injection.before_send)
+    made: dict[str, BaseClient] = {}
+    make = clients.make_client
+    clients.make_client = lambda service: made.setdefault(service, make(service))
     handlers = {name: importlib.import_module(f"sluice.handlers.{name}").handler for name in _HANDLERS}
+    _warm(made, injection)
     for line in sys.stdin:
         request = json.loads(line)
         reading, channel = os.pipe()
@@ -142,6 +149,7 @@ def _serve(log: int) -> None:
             ahead = request["clock"]
             limits = Limits(**request["limits"])
             _limit(limits)
+            injection.note = lambda operation: os.write(channel, f"call {operation}\n".encode())
             injection.faults = tuple(Fault(**fault) for fault in request["faults"])
             injection.chance = Chance(**request["chance"]).faults() if request["chance"] else None
             injection.answered = request["answered"]
@@ -150,6 +158,21 @@ def _serve(log: int) -> None:
             _run(handlers[name], request["event"], context, channel)
         os.close(channel)
         print(json.dumps(_watch(pid, reading, request["limits"]["killed_after"])), flush=True)
+
+
+def _warm(made: dict[str, BaseClient], injection: Injection) -> None:
+    """Makes each client's first request, which is refused, so that not every environment makes it anew."""
+    first = {
+        "s3": lambda s3: s3.get_object(Bucket="none", Key="none"),
+        "dynamodb": lambda dynamodb: dynamodb.update_item(TableName="none", Key={"none": {"S": ""}}),
+        "sns": lambda sns: sns.publish(TopicArn="arn:aws:sns:us-east-1:111122223333:none", Message="none"),
+        "sqs": lambda sqs: sqs.delete_message(QueueUrl="http://none/none/none", ReceiptHandle="none"),
+    }
+    injection.faults = (Fault("denied", times=None),)
+    for service, call in first.items():
+        with contextlib.suppress(ClientError):
+            call(made[service])
+    injection.begin()
 
 
 def _limit(limits: Limits) -> None:

@@ -43,7 +43,7 @@ _REFUSALS = {
     ),
 }
 _MESSAGE = "a fault that was put in"
-KINDS = (*_REFUSALS, "reset", "timeout", "kill", "hang", "cut", "wait")
+KINDS = (*_REFUSALS, "reset", "timeout", "kill", "hang", "cut", "short", "wait")
 _LOOK_AGAIN = 0.01
 
 
@@ -52,7 +52,7 @@ class Fault:
     """What strikes requests of an invocation.
 
     `kind` is one of KINDS: an answer of AWS (`error`, `throttle`, `denied`, `kms`), a connection that ends (`reset`),
-    gives no answer in time (`timeout`) or half of one (`cut`), the process ended by SIGKILL (`kill`), or one that waits
+    gives no answer in time (`timeout`) or half of one (`cut`; `short` where its end looks like any), the process ended by SIGKILL (`kill`), or one that waits
     for ever (`hang`) or until there is a file `gate` (`wait`), having made `gate`.reached. It strikes `times` requests in a row, None for all that follow, from the `nth` on, of
     one `operation` (`PutObject`) or of all.
     """
@@ -93,34 +93,39 @@ class Chance:
 class Injection:
     """Strikes the requests of the clients of a botocore session with faults, and tells `note` of each request."""
 
-    def __init__(self, note: Callable[[str], None]) -> None:
+    def __init__(self) -> None:
+        self._session = URLLib3Session()
+        self.begin()
+
+    def begin(self) -> None:
+        """Strikes nothing, and counts from 1."""
         self.faults: tuple[Fault, ...] = ()
         self.chance: Iterator[Fault | None] | None = None
         # What is answered in the place of AWS: an operation's status, without a body.
         self.answered: dict[str, int] = {}
-        self._note = note
+        self.note: Callable[[str], object] = lambda operation: None
         self._count = 0
         self._counts: dict[str, int] = {}
-        self._session = URLLib3Session()
 
     def before_send(self, request: AWSPreparedRequest, event_name: str, **_: object) -> AWSResponse | None:
         """The handler of `before-send`: an answer in the place of AWS's, or None for its own."""
         _, service, operation = event_name.split(".")
         self._count += 1
         self._counts[operation] = self._counts.get(operation, 0) + 1
-        self._note(operation)
+        self.note(operation)
         fault = self._next(operation)
         if fault is None:
             if operation in self.answered:
                 return AWSResponse(request.url, self.answered[operation], {}, _Raw(b""))
             return None
         answer = None
-        if fault.after or fault.kind == "cut":
+        if fault.after or fault.kind in ("cut", "short"):
             answer = self._session.send(request)
             # Read to its end: by then AWS has done it.
             _ = answer.content
-        if fault.kind == "cut":
-            return _cut(answer)
+        if fault.kind in ("cut", "short"):
+            body = _Cut(answer.content, is_silent=fault.kind == "short")
+            return AWSResponse(answer.url, answer.status_code, answer.headers, body)
         if fault.kind == "wait":
             _wait(Path(fault.gate))
             return answer
@@ -171,19 +176,17 @@ class _Raw(io.BytesIO):
 
 
 class _Cut:
-    """A body that ends in its middle, together with the connection."""
+    """A body that ends in its middle, with the connection or as if it were all."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, *, is_silent: bool) -> None:
         self._rest = io.BytesIO(body[: len(body) // 2])
+        self._is_silent = is_silent
 
     def read(self, amt: int | None = None, **_: object) -> bytes:
-        if piece := self._rest.read(amt):
-            return piece
-        raise ProtocolError("Connection broken: IncompleteRead")
+        piece = self._rest.read(amt)
+        if not piece and not self._is_silent:
+            raise ProtocolError("Connection broken: IncompleteRead")
+        return piece
 
     def close(self) -> None:
         """As urllib3's."""
-
-
-def _cut(answer: AWSResponse) -> AWSResponse:
-    return AWSResponse(answer.url, answer.status_code, answer.headers, _Cut(answer.content))
