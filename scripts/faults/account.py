@@ -8,9 +8,10 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from urllib.parse import quote_plus
 
 from delivery import subscriber
-from faults.environment import CODE, End, Function, Limits
+from faults.environment import End, Function, Limits
 from faults.injection import Chance, Fault
 from local import surroundings
 from local.cloud import Cloud
@@ -30,7 +31,7 @@ class Account:
 
     `settings` are the environment of the functions. `uploads` are all versions that were put into the uploads bucket
     since `begin`, with their bytes, `told` the notifications since then, `letters` how many messages were sent that
-    name no upload, and `code` the folder of what is released.
+    name no upload.
     """
 
     def __init__(self, cloud: Cloud, *, max_attempts: int = 2, max_receives: int = 5) -> None:
@@ -69,7 +70,6 @@ class Account:
         # When the clock was moved, and by how much.
         self._moved: list[tuple[float, float]] = []
         self.letters = 0
-        self.code = CODE
 
     @property
     def clock(self) -> float:
@@ -88,6 +88,22 @@ class Account:
         upload = Upload(_UPLOADS, key, version, len(body))
         self.uploads[upload] = body
         return upload
+
+    def message(self, upload: Upload, sequencer: str = "00") -> str:
+        """The message that S3 sends of a version."""
+        item = {"key": quote_plus(upload.key, safe="/"), "versionId": upload.version_id, "size": upload.size}
+        record = {"bucket": {"name": upload.bucket}, "object": {**item, "sequencer": sequencer}}
+        return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": record}]})
+
+    def spend(self, upload: Upload) -> None:
+        """Writes what a function that was killed in its last attempt leaves in the ledger."""
+        numbers = {"attempt": self.settings["MAX_ATTEMPTS"], "tries": self.settings["MAX_ATTEMPTS"], "lease_until": "1"}
+        numbers |= {"first_seen": "1", "size_bytes": str(upload.size)}
+        texts = {"upload_key": f"{upload.bucket}/{upload.key}", "version_id": upload.version_id, "sequencer": ""}
+        texts |= {"state": "PROCESSING", "upload_id": upload.id}
+        item = {name: {"N": value} for name, value in numbers.items()}
+        item |= {name: {"S": value} for name, value in texts.items()}
+        self.dynamodb.put_item(TableName=self.settings["LEDGER_TABLE"], Item=item)
 
     def send(self, *bodies: str) -> None:
         """Puts messages on the intake queue."""
@@ -121,10 +137,10 @@ class Account:
         end = function.invoke("process", {"Records": records}, faults, chance=chance, clock=clock, limits=limits)
         if end.answer is not None:
             failed = {item["itemIdentifier"] for item in end.answer["batchItemFailures"]}
-            done = [record["messageId"] for record in records if record["messageId"] not in failed]
-            entries = [{"Id": message, "ReceiptHandle": self._receipts.pop(message)} for message in done]
-            if entries:
-                self.sqs.delete_message_batch(QueueUrl=self.queue, Entries=entries)
+            done = [record for record in records if record["messageId"] not in failed]
+            for record in done:
+                self._receipts.pop(record["messageId"], None)
+            self._delete(self.queue, [{"ReceiptHandle": record["receiptHandle"]} for record in done])
         return end
 
     def deliver(self, function: Function, faults: Iterable[Fault] = (), *, count: int = BATCH, **how: object) -> End:
@@ -256,7 +272,8 @@ class Account:
 
     def _delete(self, queue: str, messages: list[dict]) -> None:
         entries = [{"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]} for n, message in enumerate(messages)]
-        self.sqs.delete_message_batch(QueueUrl=queue, Entries=entries)
+        if entries:
+            self.sqs.delete_message_batch(QueueUrl=queue, Entries=entries)
 
 
 def uploads_of(bodies: Iterable[str]) -> set[Upload]:

@@ -33,11 +33,14 @@ _LONGEST_SLEEP = 0.005
 
 @dataclass(frozen=True)
 class Limits:
-    """What an invocation may use: seconds until Lambda says that its time is up, and by its own clock `pace` of them go
-    by in each; real seconds until it is killed; bytes of memory beside what it begins with, and bytes of a file."""
+    """What an invocation may use.
 
-    seconds: float = 900
-    pace: float = 1
+    It has 900 seconds; but once it has looked so many times how many there are (`looks`), only `left` of them. Then:
+    real seconds until it is killed, bytes of memory beside what it begins with, and bytes of a file.
+    """
+
+    looks: int | None = None
+    left: float = 0
     killed_after: float | None = None
     memory: int | None = None
     file_size: int | None = None
@@ -64,6 +67,7 @@ class Function:
     def __init__(self, settings: Mapping[str, str], log: Path, code: Path = CODE) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment |= settings
+        self.code = code
         environment["PYTHONPATH"] = os.pathsep.join([str(code), str(_ROOT / "scripts")])
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
@@ -78,6 +82,10 @@ class Function:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process."""
         self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
@@ -112,15 +120,18 @@ class Function:
         return End(**json.loads(line))
 
 
-class _PacedContext(Context):
-    """An invocation whose seconds pass faster than others'."""
+class _LimitedContext(Context):
+    """An invocation whose time goes by as its limits say."""
 
-    def __init__(self, function: str, seconds: float, pace: float) -> None:
-        super().__init__(function, seconds=seconds)
-        self._pace, self._seconds, self._begun = pace, seconds, time.monotonic()
+    def __init__(self, function: str, limits: Limits) -> None:
+        super().__init__(function)
+        self._limits, self._looks = limits, 0
 
     def get_remaining_time_in_millis(self) -> int:
-        return int((self._seconds - (time.monotonic() - self._begun) * self._pace) * 1000)
+        self._looks += 1
+        if self._limits.looks is not None and self._looks > self._limits.looks:
+            return int(self._limits.left * 1000)
+        return super().get_remaining_time_in_millis()
 
 
 def _serve(log: int) -> None:
@@ -144,18 +155,19 @@ def _serve(log: int) -> None:
         pid = os.fork()
         if pid == 0:
             os.close(reading)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            ahead = request["clock"]
             limits = Limits(**request["limits"])
+            # The log of a function is no file of its own, which would be limited with the others.
+            written = log if limits.file_size is None else os.open(os.devnull, os.O_WRONLY)
+            os.dup2(written, 1)
+            os.dup2(written, 2)
+            ahead = request["clock"]
             _limit(limits)
             injection.note = lambda operation: os.write(channel, f"call {operation}\n".encode())
             injection.faults = tuple(Fault(**fault) for fault in request["faults"])
             injection.chance = Chance(**request["chance"]).faults() if request["chance"] else None
             injection.answered = request["answered"]
             name = request["handler"]
-            context = _PacedContext(name, limits.seconds, limits.pace)
-            _run(handlers[name], request["event"], context, channel)
+            _run(handlers[name], request["event"], _LimitedContext(name, limits), channel)
         os.close(channel)
         print(json.dumps(_watch(pid, reading, request["limits"]["killed_after"])), flush=True)
 

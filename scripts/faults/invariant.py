@@ -11,6 +11,7 @@ from sluice.contract.check import Check
 from sluice.contract.compression import decompress
 from sluice.contract.descriptor import Dataset
 from sluice.datasets import Catalogue
+from sluice.intake import REPORTED_ERRORS
 from sluice.processors import NEEDS, PROCESSORS
 from sluice.upload import FAILED, FINAL_STATES, PARTIAL, SUCCEEDED, Upload
 
@@ -127,8 +128,9 @@ def _of_object(account: Account, named: dict, expected: bytes) -> list[str]:
 
 def _of_report(account: Account, named: dict, rejected: int) -> list[str]:
     data, _ = account.stored(_key(named), named["version_id"])
-    rows = {json.loads(line)["row"] for line in data.splitlines()}
-    return [] if len(rows) == rejected else [f"the report names {len(rows)} of {rejected} bad rows"]
+    rows = {error["row"] for error in map(json.loads, data.splitlines()) if error["error"] != "report-cut"}
+    is_cut = len(data.splitlines()) > REPORTED_ERRORS
+    return [] if len(rows) == rejected or is_cut else [f"the report names {len(rows)} of {rejected} bad rows"]
 
 
 def _of_results(account: Account, items: dict[Upload, dict]) -> list[str]:

@@ -40,13 +40,23 @@ def another(shared_account: Account, log: Path) -> Iterator[Function]:
 
 
 @pytest.fixture
-def account(shared_account: Account, function: Function) -> Iterator[Account]:
+def releases() -> Iterator[list[Function]]:
+    """What a case releases, in order: changed code."""
+    functions: list[Function] = []
+    yield functions
+    for function in functions:
+        function.close()
+
+
+@pytest.fixture
+def account(shared_account: Account, function: Function, releases: list[Function]) -> Iterator[Account]:
     """An account of which nothing is known yet. However a case has gone, the fault is gone now, and once everything has
     been done that is done then, the invariant holds."""
     shared_account.begin()
     yield shared_account
-    shared_account.heal(function)
-    check(shared_account, letters=shared_account.letters, code=shared_account.code)
+    newest = [function, *releases][-1]
+    shared_account.heal(newest)
+    check(shared_account, letters=shared_account.letters, code=newest.code)
 
 
 class Paused:
@@ -72,10 +82,11 @@ class Paused:
 def paused(account: Account, another: Function, tmp_path: Path) -> Callable[..., Paused]:
     """Begins an invocation with the next batch of the queue, which waits before (or after) its nth request."""
 
-    def begin(operation: str, nth: int = 1, *, after: bool = False, function: Function = another) -> Paused:
+    def begin(operation: str, nth: int = 1, *, after: bool = False, **how: object) -> Paused:
+        account.await_events(1)
         records = account.receive()
         return Paused(
-            lambda faults: account.invoke(function, records, faults),
+            lambda faults: account.invoke(another, records, faults, **how),
             tmp_path / f"{operation}-{nth}",
             lambda gate: Fault("wait", nth, operation, after=after, gate=gate),
         )

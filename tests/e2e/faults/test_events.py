@@ -2,25 +2,16 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import quote_plus
 
 import pytest
 
 from faults.injection import Fault
-from sluice.upload import Upload
 from support.cases import case
 from support.deployed import GOOD
 
 PEOPLE = b"id,email\n1,ann@example.org\n2,bob@example.org\n"
 QUEUE = "messages on the queue"
 BUCKET = "the object itself, between two requests of the function"
-
-
-def event(upload: Upload, sequencer: str = "") -> str:
-    """The message of S3 for a version."""
-    item = {"key": quote_plus(upload.key, safe="/"), "size": upload.size, "versionId": upload.version_id}
-    record = {"bucket": {"name": upload.bucket}, "object": {**item, "sequencer": sequencer or "00"}}
-    return json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": record}]})
 
 
 @pytest.fixture
@@ -40,9 +31,9 @@ def no_events(account):
 )
 def test_duplicates(account, function):
     upload = account.upload("prices/E/duplicated.csv", GOOD)
-    account.send(*[event(upload)] * 3)
+    account.send(*[account.message(upload)] * 3)
     account.settle(function)
-    account.send(*[event(upload)] * 2)
+    account.send(*[account.message(upload)] * 2)
     account.settle(function)
 
     assert [(told["attempt"], told["state"]) for told in account.listen()] == [(1, "SUCCEEDED")]
@@ -56,9 +47,9 @@ def test_duplicates(account, function):
 )
 def test_reordered(account, function, no_events):
     old, new = (account.upload("people/reordered.csv", PEOPLE + line) for line in (b"3,old@x.org\n", b"3,new@x.org\n"))
-    account.send(event(new, "0002"))
+    account.send(account.message(new, "0002"))
     account.deliver(function)
-    account.send(event(old, "0001"))
+    account.send(account.message(old, "0001"))
     account.deliver(function)
 
     assert (account.state(old), account.state(new)) == ("IGNORED", "SUCCEEDED")
@@ -73,9 +64,9 @@ def test_reordered(account, function, no_events):
 )
 def test_two_versions_at_once(account, function, paused, no_events):
     old, new = (account.upload("people/at-once.csv", PEOPLE + line) for line in (b"3,old@x.org\n", b"3,new@x.org\n"))
-    account.send(event(old, "0001"))
+    account.send(account.message(old, "0001"))
     waiting = paused("PutObject")
-    account.send(event(new, "0002"))
+    account.send(account.message(new, "0002"))
     account.deliver(function)
     waiting.go_on()
 
@@ -93,7 +84,7 @@ def test_delayed(account, function, no_events):
     account.pass_time()
     assert account.sweep(function).answer["requeued"] == 1
     account.settle(function)
-    account.send(event(upload))
+    account.send(account.message(upload))
     account.settle(function)
 
     assert [(told["attempt"], told["state"]) for told in account.listen()] == [(1, "SUCCEEDED")]
@@ -242,7 +233,7 @@ def test_test_event(account, function):
 )
 def test_two_records(account, function, no_events):
     uploads = [account.upload(f"prices/E/{name}.csv", GOOD) for name in ("first", "second")]
-    records = [json.loads(event(upload))["Records"][0] for upload in uploads]
+    records = [json.loads(account.message(upload))["Records"][0] for upload in uploads]
     account.send(json.dumps({"Records": records}))
     account.deliver(function, [Fault("denied", operation="GetObject")])
     assert [account.state(upload) for upload in uploads] == ["PROCESSING", "SUCCEEDED"]
@@ -275,7 +266,7 @@ def test_unknown_dataset(account, function):
 def test_two_functions(account, function, paused):
     upload = account.upload("prices/E/two.csv", GOOD)
     waiting = paused("GetObject")
-    account.send(event(upload))
+    account.send(account.message(upload))
     end = account.deliver(function)
     assert end.calls == ["UpdateItem", "ChangeMessageVisibility"]
     waiting.go_on()
@@ -294,7 +285,7 @@ def test_two_functions(account, function, paused):
 def test_concurrent_duplicates(account, function, another):
     uploads = [account.upload(f"prices/E/many-{number}.csv", GOOD) for number in range(20)]
     account.await_events(20)
-    account.send(*[event(upload) for upload in [*uploads[10:], *uploads[:10], *uploads[::-1]]])
+    account.send(*[account.message(upload) for upload in [*uploads[10:], *uploads[:10], *uploads[::-1]]])
     batches = iter(lambda: account.receive(), [])
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda one: account.invoke([function, another][one[0] % 2], one[1]), enumerate(batches)))
