@@ -1,6 +1,7 @@
 """One upload from claim to conclusion: the rules of states, attempts, results and announcements."""
 
 import json
+import re
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -35,6 +36,8 @@ _REPORT_TYPE = "application/jsonl; charset=utf-8"
 _LEASE_MARGIN = 30.0
 # Made once: json.dumps makes an encoder a call.
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
+# What starts a formula, where a spreadsheet would see the start of a cell. Control characters JSON escapes itself.
+_FORMULA = re.compile("(?<=[,;|\"'])[=+@-]|(?<=[,;|\"'] )[=+@-]")
 _FIRST_DELAY, _DELAY_GROWTH, _LONGEST_DELAY = 10, 3, 900
 
 
@@ -220,7 +223,15 @@ class _Report:
         return self._writer.commit()
 
     def _write(self, error: RowError) -> None:
-        self._writer.write(_to_json(error.as_dict()).encode("utf-8", "replace") + b"\n")
+        self._writer.write(_inert(_to_json(error.as_dict())).encode("utf-8", "replace") + b"\n")
+
+
+def _inert(text: str) -> str:
+    """JSON that says the same and has no cell which starts a formula, should somebody open a report as CSV.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    return _FORMULA.sub(lambda start: f"\\u{ord(start[0]):04x}", text)
 
 
 class _Object:
