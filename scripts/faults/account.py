@@ -30,11 +30,12 @@ class Account:
     """Buckets, ledger, queues and a topic with a subscriber, made anew in a cloud.
 
     `settings` are the environment of the functions. `uploads` are all versions that were put into the uploads bucket
-    since `begin`, with their bytes, `told` the notifications since then, `letters` how many messages were sent that
-    name no upload.
+    since `begin`, with their bytes, `told` the notifications since then. `letters` is how many messages were sent
+    that name no upload, `tables` the datasets that are loaded into a database, both for the invariant.
     """
 
     def __init__(self, cloud: Cloud, *, max_attempts: int = 2, max_receives: int = 5) -> None:
+        self.cloud = cloud
         self.s3, self.sqs, self.dynamodb = cloud.client("s3"), cloud.client("sqs"), cloud.client("dynamodb")
         sns = cloud.client("sns")
         for bucket in (_UPLOADS, _RESULTS):
@@ -70,6 +71,7 @@ class Account:
         # When the clock was moved, and by how much.
         self._moved: list[tuple[float, float]] = []
         self.letters = 0
+        self.tables: tuple[str, ...] = ()
 
     @property
     def clock(self) -> float:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 from faults.account import Account
@@ -22,7 +21,7 @@ class InvariantError(AssertionError):
     """The invariant does not hold; the message lists every breach."""
 
 
-def check(account: Account, *, code: Path = CODE, letters: int = 0, tables: Iterable[str] = ()) -> dict[Upload, str]:
+def check(account: Account, code: Path = CODE) -> dict[Upload, str]:
     """The final states of all uploads of the account. Raises InvariantError unless, for each of them,
 
     - the ledger has one item, in one final state;
@@ -31,10 +30,10 @@ def check(account: Account, *, code: Path = CODE, letters: int = 0, tables: Iter
     - the result that the ledger names is there, whole, and what a run without faults makes of the file; there is none
       where the state says so;
     - the rows add up to the lines of the file, those of the result to the good ones, those of the report to the bad;
-    - nothing is in flight: no message in the queue, but `letters` dead letters of no upload and those of `FAILED`
-      uploads, no lease, no unfinished multipart upload.
+    - nothing is in flight: no message in the queue, no dead letter but those of no upload and of `FAILED` ones, no
+      lease, no unfinished multipart upload.
 
-    `code` has the descriptors, `tables` names the datasets that were loaded into a database.
+    `code` has the descriptors.
     """
     items, told = account.items(), account.listen()
     catalogue = Catalogue(code / "datasets", NEEDS)
@@ -50,11 +49,11 @@ def check(account: Account, *, code: Path = CODE, letters: int = 0, tables: Iter
         of_upload = [
             *_of_ledger(item),
             *_of_notifications(item, by_id.get(upload.id, [])),
-            *_of_rows(account, catalogue, upload, body, item, tables),
+            *_of_rows(account, catalogue, upload, body, item),
         ]
         breaches += [f"{upload.key}: {breach}" for breach in of_upload]
     breaches += _of_results(account, items)
-    breaches += _in_flight(account, items, letters)
+    breaches += _in_flight(account, items)
     if breaches:
         raise InvariantError("\n".join(breaches))
     return {upload: item["state"] for upload, item in items.items()}
@@ -86,13 +85,11 @@ def _of_notifications(item: dict, told: list[dict]) -> list[str]:
     return breaches
 
 
-def _of_rows(
-    account: Account, catalogue: Catalogue, upload: Upload, body: bytes, item: dict, tables: Iterable[str]
-) -> list[str]:
+def _of_rows(account: Account, catalogue: Catalogue, upload: Upload, body: bytes, item: dict) -> list[str]:
     if item["state"] not in _PROCESSED:
         return [f"it is {item['state']} and has a result"] if item.get("result") else []
     dataset = catalogue.match(upload.key)
-    loaded = dataset.name in tables
+    loaded = dataset.name in account.tables
     if dataset.target and not loaded:
         dataset = dataset.without_database()
     good, rejected, blank = (int(item[name]) for name in ("rows_good", "rows_rejected", "rows_blank"))
@@ -153,12 +150,12 @@ def _key(named: dict) -> str:
     return named["uri"].removeprefix("s3://").partition("/")[2]
 
 
-def _in_flight(account: Account, items: dict[Upload, dict], letters: int) -> list[str]:
+def _in_flight(account: Account, items: dict[Upload, dict]) -> list[str]:
     breaches = [f"{key}: a multipart upload is not finished" for key in account.parts()]
     if queued := account.queued():
         breaches.append(f"{queued} messages are in the queue")
     failed = sum(item["state"] == FAILED for item in items.values())
-    dead = len(account.dead())
+    dead, letters = len(account.dead()), account.letters
     if not letters <= dead <= letters + failed:
         breaches.append(f"{dead} dead letters, of {failed} FAILED uploads and {letters} messages of no upload")
     return breaches
