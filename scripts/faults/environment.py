@@ -46,6 +46,9 @@ class Limits:
     file_size: int | None = None
 
 
+WHOLE = Limits()
+
+
 @dataclass(frozen=True)
 class End:
     """How an invocation ended: its `answer` or its `error`, the signal that killed it (0: none), the operations that
@@ -98,7 +101,7 @@ class Function:
         *,
         chance: Chance | None = None,
         clock: float = 0,
-        limits: Limits = Limits(),
+        limits: Limits = WHOLE,
         answered: Mapping[str, int] | None = None,
     ) -> End:
         """Invokes `process` or `sweep` in a new environment, whose clock is `clock` seconds ahead of this one's."""
@@ -151,25 +154,33 @@ def _serve(log: int) -> None:
     _warm(made, injection)
     for line in sys.stdin:
         request = json.loads(line)
+        limits = Limits(**request["limits"])
         reading, channel = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(reading)
-            limits = Limits(**request["limits"])
-            # The log of a function is no file of its own, which would be limited with the others.
-            written = log if limits.file_size is None else os.open(os.devnull, os.O_WRONLY)
-            os.dup2(written, 1)
-            os.dup2(written, 2)
             ahead = request["clock"]
+            _print_to(log, limits)
             _limit(limits)
-            injection.note = lambda operation: os.write(channel, f"call {operation}\n".encode())
-            injection.faults = tuple(Fault(**fault) for fault in request["faults"])
-            injection.chance = Chance(**request["chance"]).faults() if request["chance"] else None
-            injection.answered = request["answered"]
+            _inject(injection, request, channel)
             name = request["handler"]
             _run(handlers[name], request["event"], _LimitedContext(name, limits), channel)
         os.close(channel)
-        print(json.dumps(_watch(pid, reading, request["limits"]["killed_after"])), flush=True)
+        print(json.dumps(_watch(pid, reading, limits.killed_after)), flush=True)
+
+
+def _inject(injection: Injection, request: dict, channel: int) -> None:
+    injection.note = lambda operation: os.write(channel, f"call {operation}\n".encode())
+    injection.faults = tuple(Fault(**fault) for fault in request["faults"])
+    injection.chance = Chance(**request["chance"]).faults() if request["chance"] else None
+    injection.answered = request["answered"]
+
+
+def _print_to(log: int, limits: Limits) -> None:
+    # A function's log is no file of its own, which would be limited with the others.
+    written = log if limits.file_size is None else os.open(os.devnull, os.O_WRONLY)
+    os.dup2(written, 1)
+    os.dup2(written, 2)
 
 
 def _warm(made: dict[str, BaseClient], injection: Injection) -> None:
@@ -200,7 +211,7 @@ def _run(handler: object, event: dict, context: Context, channel: int) -> None:
     """An environment's whole life."""
     try:
         end = f"answer {json.dumps(handler(event, context))}"
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the invocation
         end = f"error {type(error).__name__}: {error}".replace("\n", " ")
     try:
         sys.stdout.flush()

@@ -52,9 +52,10 @@ class Fault:
     """What strikes requests of an invocation.
 
     `kind` is one of KINDS: an answer of AWS (`error`, `throttle`, `denied`, `kms`), a connection that ends (`reset`),
-    gives no answer in time (`timeout`) or half of one (`cut`; `short` where its end looks like any), the process ended by SIGKILL (`kill`), or one that waits
-    for ever (`hang`) or until there is a file `gate` (`wait`), having made `gate`.reached. It strikes `times` requests in a row, None for all that follow, from the `nth` on, of
-    one `operation` (`PutObject`) or of all.
+    gives no answer in time (`timeout`) or half of one (`cut`; `short` where its end looks like any), the process ended
+    by SIGKILL (`kill`), or one that waits for ever (`hang`) or until there is a file `gate` (`wait`), having made
+    `gate`.reached. It strikes `times` requests in a row, None for all that follow, from the `nth` on, of one
+    `operation` (`PutObject`) or of all.
     """
 
     kind: str

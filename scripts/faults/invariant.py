@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from faults.account import Account
+from faults.books import Books
 from faults.environment import CODE
 from sluice.contract.check import Check
 from sluice.contract.compression import decompress
@@ -21,8 +21,8 @@ class InvariantError(AssertionError):
     """The invariant does not hold; the message lists every breach."""
 
 
-def check(account: Account, code: Path = CODE) -> dict[Upload, str]:
-    """The final states of all uploads of the account. Raises InvariantError unless, for each of them,
+def check(books: Books, code: Path = CODE) -> dict[Upload, str]:
+    """The final states of all uploads of the books. Raises InvariantError unless, for each of them,
 
     - the ledger has one item, in one final state;
     - its notification was published at least once, never with two states for one attempt, and that of the attempt
@@ -35,13 +35,13 @@ def check(account: Account, code: Path = CODE) -> dict[Upload, str]:
 
     `code` has the descriptors.
     """
-    items, told = account.items(), account.listen()
+    items, told = books.items(), books.listen()
     catalogue = Catalogue(code / "datasets", NEEDS)
     by_id: dict[str, list[dict]] = {}
     for document in told:
         by_id.setdefault(document["upload_id"], []).append(document)
     breaches: list[str] = []
-    for upload, body in account.uploads.items():
+    for upload, body in books.uploads.items():
         item = items.get(upload)
         if item is None:
             breaches.append(f"{upload.key}: the ledger does not know it")
@@ -49,11 +49,11 @@ def check(account: Account, code: Path = CODE) -> dict[Upload, str]:
         of_upload = [
             *_of_ledger(item),
             *_of_notifications(item, by_id.get(upload.id, [])),
-            *_of_rows(account, catalogue, upload, body, item),
+            *_of_rows(books, catalogue, upload, body, item),
         ]
         breaches += [f"{upload.key}: {breach}" for breach in of_upload]
-    breaches += _of_results(account, items)
-    breaches += _in_flight(account, items)
+    breaches += _of_results(books, items)
+    breaches += _in_flight(books, items)
     if breaches:
         raise InvariantError("\n".join(breaches))
     return {upload: item["state"] for upload, item in items.items()}
@@ -85,11 +85,11 @@ def _of_notifications(item: dict, told: list[dict]) -> list[str]:
     return breaches
 
 
-def _of_rows(account: Account, catalogue: Catalogue, upload: Upload, body: bytes, item: dict) -> list[str]:
+def _of_rows(books: Books, catalogue: Catalogue, upload: Upload, body: bytes, item: dict) -> list[str]:
     if item["state"] not in _PROCESSED:
         return [f"it is {item['state']} and has a result"] if item.get("result") else []
     dataset = catalogue.match(upload.key)
-    loaded = dataset.name in account.tables
+    loaded = dataset.name in books.tables
     if dataset.target and not loaded:
         dataset = dataset.without_database()
     good, rejected, blank = (int(item[name]) for name in ("rows_good", "rows_rejected", "rows_blank"))
@@ -100,11 +100,11 @@ def _of_rows(account: Account, catalogue: Catalogue, upload: Upload, body: bytes
     if loaded:
         counts = [int(item[name]) for name in ("inserted", "updated", "duplicates")]
         return breaches + ([f"{counts} loaded of {good} good rows"] if sum(counts) != good else [])
-    breaches += _of_object(account, item["result"], _expected(dataset, upload, body))
+    breaches += _of_object(books, item["result"], _expected(dataset, upload, body))
     if (item["error_report"] is None) != (rejected == 0):
         breaches.append(f"{rejected} bad rows, and the report is {item['error_report']}")
     elif rejected:
-        breaches += _of_report(account, item["error_report"], rejected)
+        breaches += _of_report(books, item["error_report"], rejected)
     return breaches
 
 
@@ -116,29 +116,29 @@ def _expected(dataset: Dataset, upload: Upload, body: bytes) -> bytes:
     return b"".join(pieces)
 
 
-def _of_object(account: Account, named: dict, expected: bytes) -> list[str]:
-    data, _ = account.stored(_key(named), named["version_id"])
+def _of_object(books: Books, named: dict, expected: bytes) -> list[str]:
+    data, _ = books.stored(_key(named), named["version_id"])
     if hashlib.sha256(data).hexdigest() != named["sha256"]:
         return ["the result has not the checksum that the ledger names"]
     return [] if data == expected else [f"the result has {len(data)} bytes, without faults {len(expected)}"]
 
 
-def _of_report(account: Account, named: dict, rejected: int) -> list[str]:
-    data, _ = account.stored(_key(named), named["version_id"])
+def _of_report(books: Books, named: dict, rejected: int) -> list[str]:
+    data, _ = books.stored(_key(named), named["version_id"])
     rows = {error["row"] for error in map(json.loads, data.splitlines()) if error["error"] != "report-cut"}
     is_cut = len(data.splitlines()) > REPORTED_ERRORS
     return [] if len(rows) == rejected or is_cut else [f"the report names {len(rows)} of {rejected} bad rows"]
 
 
-def _of_results(account: Account, items: dict[Upload, dict]) -> list[str]:
+def _of_results(books: Books, items: dict[Upload, dict]) -> list[str]:
     """Of versions of one key, what lies there in the end is the result of the newest one that has any."""
     newest: dict[str, Upload] = {}
-    for upload in account.uploads:
+    for upload in books.uploads:
         if items.get(upload, {}).get("result"):
             newest[_key(items[upload]["result"])] = upload
     breaches = []
     for key, upload in newest.items():
-        data, metadata = account.stored(key)
+        data, metadata = books.stored(key)
         if metadata["upload-id"] != upload.id:
             breaches.append(f"{key}: what lies there is not the result of the newest version")
         elif hashlib.sha256(data).hexdigest() != items[upload]["result"]["sha256"]:
@@ -150,12 +150,12 @@ def _key(named: dict) -> str:
     return named["uri"].removeprefix("s3://").partition("/")[2]
 
 
-def _in_flight(account: Account, items: dict[Upload, dict]) -> list[str]:
-    breaches = [f"{key}: a multipart upload is not finished" for key in account.parts()]
-    if queued := account.queued():
+def _in_flight(books: Books, items: dict[Upload, dict]) -> list[str]:
+    breaches = [f"{key}: a multipart upload is not finished" for key in books.parts()]
+    if queued := books.queued():
         breaches.append(f"{queued} messages are in the queue")
     failed = sum(item["state"] == FAILED for item in items.values())
-    dead, letters = len(account.dead()), account.letters
+    dead, letters = len(books.dead()), books.letters
     if not letters <= dead <= letters + failed:
         breaches.append(f"{dead} dead letters, of {failed} FAILED uploads and {letters} messages of no upload")
     return breaches

@@ -116,7 +116,7 @@ def test_purged(account, function):
     uploads = [account.upload(f"prices/E/purged-{number}.csv", GOOD) for number in range(3)]
     account.await_events(3)
     account.deliver(function, [Fault("kill", operation="PutObject")], count=1)
-    account.sqs.purge_queue(QueueUrl=account.queue)
+    account.sqs.purge_queue(QueueUrl=account.names.queue)
     account.pass_time()
     assert account.sweep(function).answer["requeued"] == 3
     account.settle(function)

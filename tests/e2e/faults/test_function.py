@@ -43,7 +43,7 @@ def test_killed_and_forgotten(account, function):
     for _ in range(2):
         account.deliver(function, [Fault("kill", operation="GetObject")])
         account.pass_time()
-    account.sqs.purge_queue(QueueUrl=account.queue)
+    account.sqs.purge_queue(QueueUrl=account.names.queue)
 
     assert account.sweep(function).answer["ended"] == 1
     assert account.sweep(function).answer["ended"] == 0

@@ -175,6 +175,7 @@ UNTIL_MENDED = {
     "record": ("UpdateItem", 2, (), "PROCESSING"),
     "come back": ("ChangeMessageVisibility", 1, (REFUSED,), "FAILED"),
 }
+_FAILED = "FAILED, announced, a dead letter; redriven"
 _STAYS = {"injected": "500 for every such request, whoever makes it, until all attempts and receipts are spent"}
 
 
@@ -185,9 +186,9 @@ _STAYS = {"injected": "500 for every such request, whoever makes it, until all a
     promised="the message becomes a dead letter; the sweep and a redrive process the upload",
     only="claim",
 )
-@case("S3 gives no file", **_STAYS, layer=BOTOCORE, promised="FAILED, announced, dead letter; redriven", only="read")
-@case("S3 tells of no result", **_STAYS, layer=BOTOCORE, promised="FAILED, announced, dead letter; redriven", only="look")
-@case("S3 takes no result", **_STAYS, layer=BOTOCORE, promised="FAILED, announced, dead letter; redriven", only="result")
+@case("S3 gives no file", **_STAYS, layer=BOTOCORE, promised=_FAILED, only="read")
+@case("S3 tells of no result", **_STAYS, layer=BOTOCORE, promised=_FAILED, only="look")
+@case("S3 takes no result", **_STAYS, layer=BOTOCORE, promised=_FAILED, only="result")
 @case(
     "S3 takes the result and no report",
     **_STAYS,
