@@ -48,6 +48,7 @@ class Account(Books):
             "POWERTOOLS_LOG_LEVEL": "INFO",
         }
         self._receipts: dict[str, str] = {}
+        self._killed: set[str] = set()
         super().__init__(cloud, Names("uploads", "results", made["LEDGER_TABLE"], queue, dead_letters, hears))
         self.events(True)
 
@@ -58,6 +59,7 @@ class Account(Books):
             while messages := self.take(queue):
                 self.drop(queue, messages)
         self._receipts.clear()
+        self._killed.clear()
         # When the clock was moved, and by how much.
         self._moved: list[tuple[float, float]] = []
 
@@ -99,6 +101,7 @@ class Account(Books):
         records = []
         for message in self.take(self.names.queue, count):
             self._receipts[message["MessageId"]] = message["ReceiptHandle"]
+            self._killed.discard(message["MessageId"])
             attributes = dict(message["Attributes"])
             attributes["SentTimestamp"] = str(int(self._at(int(attributes["SentTimestamp"]) / 1000) * 1000))
             record = {"messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"]}
@@ -118,7 +121,9 @@ class Account(Books):
         """Hands a batch to the function, and then does what Lambda does with the queue."""
         clock = self.clock + skew
         end = function.invoke("process", {"Records": records}, faults, chance=chance, clock=clock, limits=limits)
-        if end.answer is not None:
+        if end.answer is None:
+            self._killed.update(record["messageId"] for record in records)
+        else:
             failed = {item["itemIdentifier"] for item in end.answer["batchItemFailures"]}
             done = [record for record in records if record["messageId"] not in failed]
             for record in done:
@@ -134,14 +139,26 @@ class Account(Books):
             time.sleep(LOOK_AGAIN)
         return self.invoke(function, records, faults, **how)
 
-    def pass_time(self, seconds: float = A_LEASE) -> None:
-        """Time passes: long enough for every message that was received to become visible again."""
+    @property
+    def waiting(self) -> int:
+        """How many messages were received and neither deleted nor shown again."""
+        return len(self._receipts)
+
+    @property
+    def killed(self) -> int:
+        """Of those, how many were in the hands of a function that ended without an answer."""
+        return len(self._killed)
+
+    def pass_time(self, seconds: float = A_LEASE, *, killed: bool = True) -> None:
+        """Time passes: long enough for messages that were received to become visible again, those of functions that
+        were killed among them or not."""
         self._moved.append((time.time(), seconds))
-        for receipt in self._receipts.values():
+        for message in [message for message in self._receipts if killed or message not in self._killed]:
             # Of a message that is a dead letter by now, the receipt is void.
             with contextlib.suppress(self.sqs.exceptions.ReceiptHandleIsInvalid):
-                self.show(self.names.queue, receipt)
-        self._receipts.clear()
+                self.show(self.names.queue, self._receipts[message])
+            del self._receipts[message]
+            self._killed.discard(message)
 
     def settle(self, function: Function, faults: Iterable[Fault] = (), **how: object) -> None:
         """Delivers, and lets time pass, until the queue is empty."""

@@ -52,12 +52,13 @@ WHOLE = Limits()
 @dataclass(frozen=True)
 class End:
     """How an invocation ended: its `answer` or its `error`, the signal that killed it (0: none), the operations that
-    it asked of AWS, in order, and its peak memory in bytes."""
+    it asked of AWS, the faults that struck them, both in order, and its peak memory in bytes."""
 
     answer: dict | None = None
     error: str = ""
     signal: int = 0
     calls: list[str] = field(default_factory=list)
+    struck: list[str] = field(default_factory=list)
     peak: int = 0
 
 
@@ -170,7 +171,7 @@ def _serve(log: int) -> None:
 
 
 def _inject(injection: Injection, request: dict, channel: int) -> None:
-    injection.note = lambda operation: os.write(channel, f"call {operation}\n".encode())
+    injection.note = lambda line: os.write(channel, f"{line}\n".encode())
     injection.faults = tuple(Fault(**fault) for fault in request["faults"])
     injection.chance = Chance(**request["chance"]).faults() if request["chance"] else None
     injection.answered = request["answered"]
@@ -237,11 +238,12 @@ def _watch(pid: int, reading: int, killed_after: float | None) -> dict:
         told += piece
     os.close(reading)
     _, status, used = os.wait4(pid, 0)
-    end = {"signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, "calls": [], "peak": used.ru_maxrss * 1024}
+    end = {"signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, "peak": used.ru_maxrss * 1024}
+    end |= {"calls": [], "struck": []}
     for line in told.decode().splitlines():
         kind, _, rest = line.partition(" ")
-        if kind == "call":
-            end["calls"].append(rest)
+        if kind in ("call", "struck"):
+            end["calls" if kind == "call" else "struck"].append(rest)
         elif kind == "answer":
             end["answer"] = json.loads(rest)
         else:

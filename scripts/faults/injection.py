@@ -92,7 +92,7 @@ class Chance:
 
 
 class Injection:
-    """Strikes the requests of the clients of a botocore session with faults, and tells `note` of each request."""
+    """Strikes the requests of the clients of a botocore session, and tells `note` of each request and each fault."""
 
     def __init__(self) -> None:
         self._session = URLLib3Session()
@@ -113,12 +113,13 @@ class Injection:
         _, service, operation = event_name.split(".")
         self._count += 1
         self._counts[operation] = self._counts.get(operation, 0) + 1
-        self.note(operation)
+        self.note(f"call {operation}")
         fault = self._next(operation)
         if fault is None:
             if operation in self.answered:
                 return AWSResponse(request.url, self.answered[operation], {}, _Raw(b""))
             return None
+        self.note(f"struck {fault.kind}")
         answer = None
         if fault.after or fault.kind in ("cut", "short"):
             answer = self._session.send(request)
