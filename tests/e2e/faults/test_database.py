@@ -157,7 +157,7 @@ def test_no_secret(account, loader, rows):
 @case(
     "a function that loads is killed at every step",
     injected="SIGKILL before each of its requests, before and after the load is committed",
-    layer="signal, in a process of its own; between two statements, see the next rows",
+    layer="signal, in a process of its own; between two statements, see the last rows",
     promised="each row is there once, and the next attempt says what was loaded",
     only="kill",
 )

@@ -1,9 +1,9 @@
 """docs/faults.md is what the suite does: a row for each case, and no other."""
 
 import ast
+import functools
 import importlib.util
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from support.cases import Case
@@ -71,15 +71,17 @@ ELSEWHERE = [
 ]
 
 
-def cases() -> Iterator[tuple[Case, str]]:
+@functools.cache
+def cases() -> list[tuple[Case, str]]:
     """Each case of the suite, and its test."""
+    found = []
     for path in WITH_CASES:
         spec = importlib.util.spec_from_file_location(f"cases_of_{path.stem}", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        for name, found in vars(module).items():
-            for one in getattr(found, "cases", []):
-                yield one, f"{path.relative_to(TESTS).as_posix()}::{name}"
+        for name, test in vars(module).items():
+            found += [(one, f"{path.relative_to(TESTS).as_posix()}::{name}") for one in getattr(test, "cases", [])]
+    return found
 
 
 def row(number: int, one: Case, test: str) -> str:
@@ -88,7 +90,7 @@ def row(number: int, one: Case, test: str) -> str:
 
 
 def test_the_page_has_a_row_for_each_case_and_no_other():
-    own = list(cases())
+    own = cases()
     expected = [row(number, *each) for number, each in enumerate([*own, *ELSEWHERE], 1)]
     titles = [one.title for one, _ in [*own, *ELSEWHERE]]
 
