@@ -12,8 +12,8 @@ from sluice.upload import REJECTED
 
 _CHUNK = 1024 * 1024
 # How many times its size a file's bytes may become. Rows of which only a counter differs become 535 times theirs with
-# zstd, a hundred equal ones after another 297 times with gzip, which reaches 1,032 with anything. What grows more is made
-# to use up our time. So many bytes may come of any file, however small.
+# zstd, a hundred equal ones after another 297 times with gzip, which reaches 1,032 with anything. What grows more is
+# made to use up our time. So many bytes may come of any file, however small.
 RATIO_LIMITS, _ANY_RATIO = {"gzip": 400, "zstd": 1000}, 64 * 1024 * 1024
 
 

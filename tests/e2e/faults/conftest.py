@@ -74,27 +74,34 @@ class Paused:
         self._end = self._pool.submit(run, [fault(str(gate))])
         deadline = time.monotonic() + 10
         while not gate.with_suffix(".reached").exists():
-            assert time.monotonic() < deadline and not self._end.done(), "it has not come to this request"
+            if time.monotonic() > deadline or self._end.done():
+                raise AssertionError(f"it has not come to this request: {self.go_on()}")
             time.sleep(0.01)
 
     def go_on(self) -> End:
         self._gate.touch()
-        end = self._end.result()
         self._pool.shutdown()
-        return end
+        return self._end.result()
 
 
 @pytest.fixture
-def paused(account: Account, another: Function, tmp_path: Path) -> Callable[..., Paused]:
+def paused(account: Account, another: Function, tmp_path: Path) -> Iterator[Callable[..., Paused]]:
     """Begins an invocation with the next batch of the queue, which waits before (or after) its nth request."""
 
     def begin(operation: str, nth: int = 1, *, after: bool = False, **how: object) -> Paused:
         account.await_events(1)
         records = account.receive()
-        return Paused(
-            lambda faults: account.invoke(another, records, faults, **how),
-            tmp_path / f"{operation}-{nth}",
-            lambda gate: Fault("wait", nth, operation, after=after, gate=gate),
+        begun.append(
+            Paused(
+                lambda faults: account.invoke(another, records, faults, **how),
+                tmp_path / f"{operation}-{nth}",
+                lambda gate: Fault("wait", nth, operation, after=after, gate=gate),
+            )
         )
+        return begun[-1]
 
-    return begin
+    begun: list[Paused] = []
+    yield begin
+    # A case that has failed must leave none that waits.
+    for invocation in begun:
+        invocation.go_on()

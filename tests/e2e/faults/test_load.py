@@ -6,7 +6,7 @@ from support.cases import case
 
 @case(
     "one of twenty requests fails, of a load of uploads",
-    injected="by chance, with a fixed seed: errors, throttling, connections, kills, duplicated, lost and shuffled events",
+    injected="by chance, with a fixed seed: errors, throttling, connections, kills; events twice, shuffled or lost",
     layer="botocore, signal, messages on the queue",
     promised="each upload ends as its file says; what waits is brought to its end by retries, sweep and redrive",
 )

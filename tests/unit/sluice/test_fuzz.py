@@ -106,7 +106,8 @@ def test_any_key_belongs_to_a_dataset_or_to_none(parts):
 
 
 PIECES = [b"id,email\n", b"1,a@b.org\n", b"2,b@c.org\r\n", b"ABC,01-02-2026,1.5\n", b'"', b",", b"\n", b"\r", b"\0"]
-PIECES += [b"\xff", b"\xef\xbb\xbf", b"=1+1", b"1" * 50, "é😀".encode(), b"PK\x03\x04", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"]
+PIECES += [b"\xff", b"\xef\xbb\xbf", b"=1+1", b"1" * 50, "é😀".encode(), b"PK\x03\x04", b"\x1f\x8b"]
+PIECES += [b"\x28\xb5\x2f\xfd"]
 FILES = st.lists(st.sampled_from(PIECES) | st.binary(max_size=6), max_size=30).map(b"".join)
 
 
