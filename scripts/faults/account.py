@@ -15,7 +15,7 @@ from faults.environment import WHOLE, End, Function, Limits
 from faults.injection import Chance, Fault
 from local import surroundings
 from local.cloud import Cloud
-from sluice.upload import Upload
+from sluice.upload import FINAL_STATES, Upload
 
 # Longer than any lease lasts, which is an invocation and half a minute, and than the sweep leaves an upload alone.
 A_LEASE = 1000.0
@@ -187,12 +187,15 @@ class Account(Books):
         return count
 
     def heal(self, function: Function) -> None:
-        """What an operator and the schedule do once the fault is gone: time passes, the sweep runs, all is redriven."""
+        """What an operator and the schedule do once the fault is gone: time passes, the sweep looks for what has not
+        ended, and all is redriven."""
         self.settle(function)
-        self.pass_time()
-        end = self.sweep(function)
-        assert end.answer and end.answer["is_complete"], f"the sweep has failed: {end}"
-        self.settle(function)
+        items = self.items()
+        if any(items.get(upload, {}).get("state") not in FINAL_STATES for upload in self.uploads):
+            self.pass_time()
+            end = self.sweep(function)
+            assert end.answer and end.answer["is_complete"], f"the sweep has failed: {end}"
+            self.settle(function)
         self.redrive()
         self.settle(function)
 

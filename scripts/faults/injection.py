@@ -30,7 +30,7 @@ _REFUSALS = {
             "": "ThrottlingException",
             "dynamodb": "ProvisionedThroughputExceededException",
             "s3": "SlowDown",
-            "sns": "Throttled",
+            "sns": "Throttling",
             "sqs": "RequestThrottled",
         },
     ),
