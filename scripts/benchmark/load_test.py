@@ -7,7 +7,8 @@ invariant of the fault suite is checked for every upload.
 
 Where something waits, the clock is moved on to then, and the times that are reported count this as if it had been
 waited for: what failed for 10 seconds and more, the batch of a function that was killed, and what had no event, for
-the sweep.
+the sweep. Real time passes as well, so that some messages come back more often than they would, and of those that find
+their upload in other hands a few become dead letters, which are redriven.
 """
 
 import collections
