@@ -20,6 +20,8 @@ from urllib3.exceptions import ProtocolError
 
 # Handlers of botocore may sleep less under test, a request that hangs does not.
 _sleep = time.sleep
+# This module is loaded by the process that forks.
+_parent = os.getpid()
 
 # HTTP status and error code by service, as https://docs.aws.amazon.com/<service> lists them among its common errors.
 _REFUSALS = {
@@ -142,16 +144,21 @@ class Injection:
 
 def _wait(gate: Path) -> None:
     gate.with_suffix(".reached").touch()
-    while not gate.exists():
+    while not gate.exists() and not _is_orphan():
         _sleep(_LOOK_AGAIN)
+
+
+def _is_orphan() -> bool:
+    """Whether whoever forked this environment is gone: then nobody lets it go on, or kills it."""
+    return os.getppid() != _parent
 
 
 def _strike(kind: str, service: str, request: AWSPreparedRequest) -> AWSResponse:
     if kind == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "hang":
-        while True:
-            _sleep(60)
+        while not _is_orphan():
+            _sleep(_LOOK_AGAIN)
     if kind == "reset":
         raise ConnectionClosedError(endpoint_url=request.url)
     if kind == "timeout":
