@@ -75,16 +75,16 @@ def _headline(upload: Upload, outcome: Outcome) -> str:
 
 def _text(upload: Upload, attempt: int, outcome: Outcome, environment: str) -> str:
     lines = [
-        _headline(upload, outcome),
+        _shown(_headline(upload, outcome)),
         "",
         f"State:         {outcome.state}",
         f"Reason:        {outcome.reason}",
         f"Rows:          {outcome.rows_good:,} good, {outcome.rows_rejected:,} rejected",
         *([f"Loaded:        {_counts(outcome.loaded)}"] if outcome.loaded else []),
         f"Dataset:       {outcome.dataset or 'none'} ({environment})",
-        f"Upload:        {upload.uri} (version {upload.version_id})",
-        f"Result:        {_uri(outcome.result) or 'none'}",
-        f"Error report:  {_uri(outcome.error_report) or 'none'}",
+        f"Upload:        {_shown(upload.uri)} (version {upload.version_id})",
+        f"Result:        {_shown(_uri(outcome.result) or 'none')}",
+        f"Error report:  {_shown(_uri(outcome.error_report) or 'none')}",
     ]
     if outcome.first_errors:
         lines += ["", "The first errors:"]
@@ -103,6 +103,15 @@ def _counts(loaded: Loaded) -> str:
 
 def _uri(stored: Stored | None) -> str | None:
     return stored.uri if stored else None
+
+
+def _shown(text: str) -> str:
+    """A text of one line that looks like what it is: a key may hold line ends, and marks that turn the text round."""
+    return "".join(character if character.isprintable() else _escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def _printable(text: str) -> str:

@@ -1,6 +1,7 @@
 """One upload from claim to conclusion: the rules of states, attempts, results and announcements."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
@@ -32,6 +33,8 @@ _REPORT_TYPE = "application/jsonl; charset=utf-8"
 _LEASE_MARGIN = 30.0
 # Made once: json.dumps makes an encoder a call.
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
+# What starts a formula, where a spreadsheet would see the start of a cell. Control characters JSON escapes itself.
+_FORMULA = re.compile("(?<=[,;|\"'])[=+@-]|(?<=[,;|\"'] )[=+@-]")
 _FIRST_DELAY, _DELAY_GROWTH, _LONGEST_DELAY = 10, 3, 900
 
 
@@ -87,7 +90,7 @@ class Intake:
             case claims.SPENT:
                 self._fail(upload, claim, claim.error)
         try:
-            outcome = self._process(upload, invocation)
+            outcome = self._process(upload, claim.attempt, invocation)
             return outcome if self._conclusion.conclude(upload, claim.attempt, outcome) else None
         except OutOfTimeError as error:
             self._ledger.release(upload, claim.attempt, str(error), tries=0)
@@ -116,7 +119,7 @@ class Intake:
             raise Retry(cause(unsaid), delay=retry_delay(claim.tries)) from unsaid
         raise Retry(outcome.reason, delay=0)
 
-    def _process(self, upload: Upload, invocation: Invocation) -> Outcome:
+    def _process(self, upload: Upload, attempt: int, invocation: Invocation) -> Outcome:
         dataset: Dataset | None = None
         try:
             if upload.key.endswith("/"):
@@ -125,18 +128,18 @@ class Intake:
             if dataset.target and not self._tables:
                 dataset = dataset.without_database()
             source = self._storage.open(upload)
-            chunks = invocation.within(source.chunks, source.size, dataset.is_fast)
-            return self._check_and_process(upload, dataset, replace(source, chunks=chunks), invocation.check_time)
+            source = replace(source, chunks=invocation.within(source.chunks, source.size, dataset.is_fast))
+            return self._check_and_process(upload, attempt, dataset, source, invocation.check_time)
         except PermanentError as error:
             return Outcome(error.state, error.reason, dataset and dataset.name)
 
     def _check_and_process(
-        self, upload: Upload, dataset: Dataset, source: Source, check_time: Callable[[], None]
+        self, upload: Upload, attempt: int, dataset: Dataset, source: Source, check_time: Callable[[], None]
     ) -> Outcome:
         # Every version is loaded, so each has a report of its own; a result's lies beside it and goes with it.
         report_key = f"{upload.key}.{upload.id}.errors.jsonl" if dataset.target else f"{upload.key}.errors.jsonl"
-        report = _Report(self._storage.create(report_key, upload, source.position, _REPORT_TYPE))
-        destination = self._destination(upload, dataset, source)
+        report = _Report(self._storage.create(report_key, upload, attempt, source.position, _REPORT_TYPE))
+        destination = self._destination(upload, attempt, dataset, source)
         check = Check(dataset, source.chunks, report.add, check_time)
         outcome = Outcome(SUCCEEDED, "", dataset.name, first_errors=report.first)
         try:
@@ -160,12 +163,14 @@ class Intake:
             raise
         return outcome
 
-    def _destination(self, upload: Upload, dataset: Dataset, source: Source) -> "_Object | _Table":
+    def _destination(
+        self, upload: Upload, attempt: int, dataset: Dataset, source: Source
+    ) -> "_Object | _Table":
         if dataset.target:
             return _Table(self._tables.create(upload, dataset, source.position), dataset.target.table)
         content_type = RESULTS[dataset.result_format].content_type
         key = dataset.result_key(upload.key)
-        return _Object(self._storage.create(key, upload, source.position, content_type))
+        return _Object(self._storage.create(key, upload, attempt, source.position, content_type))
 
 
 def retry_delay(times: int) -> int:
@@ -205,7 +210,15 @@ class _Report:
         return self._writer.commit()
 
     def _write(self, error: RowError) -> None:
-        self._writer.write(_to_json(error.as_dict()).encode("utf-8", "replace") + b"\n")
+        self._writer.write(_inert(_to_json(error.as_dict())).encode("utf-8", "replace") + b"\n")
+
+
+def _inert(text: str) -> str:
+    """JSON that says the same and has no cell which starts a formula, should somebody open a report as CSV.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    return _FORMULA.sub(lambda start: f"\\u{ord(start[0]):04x}", text)
 
 
 class _Object:

@@ -52,14 +52,17 @@ class Storage:
         position = Position(upload.sequencer, upload.last_modified or answer["LastModified"])
         return Source(_chunks(answer), answer["ContentLength"], position)
 
-    def create(self, key: str, upload: Upload, position: Position, content_type: str) -> "ResultWriter":
-        """A new object in the results bucket, visible only once it is committed.
+    def create(
+        self, key: str, upload: Upload, attempt: int, position: Position, content_type: str
+    ) -> "ResultWriter":
+        """A new object in the results bucket, of that attempt at the upload; visible only once it is committed.
 
         Raises PermanentError (`REJECTED`) where S3 would refuse the key for its length.
         """
         if len(key.encode()) > _KEY_LIMIT:
             raise PermanentError(REJECTED, f"the key is too long: its result's has more than {_KEY_LIMIT} bytes")
-        return ResultWriter(self._s3, self._results_bucket, key, upload, position, content_type)
+        target = {"Bucket": self._results_bucket, "Key": key}
+        return ResultWriter(self._s3, target, upload, attempt, position, content_type)
 
 
 def _chunks(answer: dict) -> Iterator[bytes]:
@@ -86,14 +89,18 @@ class ResultWriter:
 
     Up to `PART_SIZE` bytes it is one PUT; beyond, a multipart upload, in constant memory. The write is conditional
     on there being no object of a newer version of the same upload key, so uploads that are processed out of order
-    leave what they would have left in order.
+    leave what they would have left in order; nor one of a later attempt at the same upload, so that an attempt which
+    was overtaken, maybe by another release, writes nothing any more.
     (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html)
     """
 
-    def __init__(self, s3: Any, bucket: str, key: str, upload: Upload, position: Position, content_type: str) -> None:
+    def __init__(
+        self, s3: Any, target: dict[str, str], upload: Upload, attempt: int, position: Position, content_type: str
+    ) -> None:
         self._s3 = s3
-        self._target = {"Bucket": bucket, "Key": key}
+        self._target = target
         self._upload = upload
+        self._attempt = attempt
         self._position = position
         self._content_type = content_type
         self._buffer = bytearray()
@@ -120,7 +127,7 @@ class ResultWriter:
         """Makes the object visible and says what was stored.
 
         Raises PermanentError (`IGNORED`) where a newer version of the upload has its object there already, and
-        TransientError where another write of the same key came between.
+        TransientError where a later attempt has, or another write of the same key came between.
         """
         if self._multipart:
             # A completion whose condition fails may cost the parts: look first.
@@ -156,6 +163,7 @@ class ResultWriter:
         """What a later write needs to know of this one: whose it is, where that stands, and what it holds."""
         return {
             "upload-id": self._upload.id,
+            "attempt": str(self._attempt),
             # Not the key itself: it may be longer than metadata may be.
             "upload-key": hashlib.sha256(self._upload.key.encode()).hexdigest(),
             "sequencer": self._position.sequencer,
@@ -218,7 +226,7 @@ class ResultWriter:
         """The object at the key: its ETag and version, and whether an earlier attempt wrote these very bytes.
 
         Raises PermanentError: `IGNORED` where it belongs to a newer version of the upload, `REJECTED` where it belongs
-        to an upload under another key.
+        to an upload under another key; and TransientError where a later attempt at this upload wrote it.
         """
         try:
             answer = self._s3.head_object(**self._target)
@@ -230,6 +238,10 @@ class ResultWriter:
         if metadata.get("upload-key", self._metadata["upload-key"]) != self._metadata["upload-key"]:
             raise PermanentError(REJECTED, "its result would replace that of another upload: use another key")
         ours = metadata.get("upload-id") == self._upload.id
+        # The same upload through the same code gives the same bytes; another release may not.
+        same = ours and metadata.get("sha256") == self._digest.hexdigest()
+        if ours and not same and int(metadata.get("attempt", 0)) > self._attempt:
+            raise TransientError("a later attempt at this upload has written its result")
         if not ours and "last-modified" in metadata:
             theirs = Position(metadata.get("sequencer", ""), datetime.fromisoformat(metadata["last-modified"]))
             if theirs.is_after(self._position):
@@ -237,8 +249,7 @@ class ResultWriter:
         return {
             "etag": answer["ETag"],
             "version_id": answer.get("VersionId", ""),
-            # The same upload through the same code gives the same bytes; another release may not.
-            "same": ours and metadata.get("sha256") == self._digest.hexdigest(),
+            "same": same,
         }
 
     def _stored(self, version_id: str) -> Stored:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark import cost, files, loads, streams
+from benchmark import cost, files, load_test, loads, streams
 from benchmark.contenders import CONTENDERS
 from benchmark.processes import on_one_core, peers_python, say
 from benchmark.stage import Stage
@@ -23,6 +23,11 @@ from local import cloud as local_cloud
 OTHERS = {"load": loads, "stream": streams}
 DOCS = Path(__file__).parents[2] / "docs"
 SMALL_FILES = 200
+QUICK_UPLOADS = 500
+_WHAT = (
+    "load: how fast rows reach a database, instead; stream: records of a stream, requests and reads; "
+    "load-test: 10,000 uploads while requests fail by chance"
+)
 # Rows of the file that comes before the measured one, as many as each race has at least.
 _FIRST = 100_000
 # The upload key of each race's file, and who writes the file.
@@ -87,21 +92,20 @@ class Race:
 def main() -> None:
     """Measures, prints a table or JSON; a full run is kept in docs/."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument(
-        "what",
-        nargs="?",
-        choices=OTHERS,
-        help="load: how fast rows reach a database, instead; stream: records of a stream, requests and reads",
-    )
+    parser.add_argument("what", nargs="?", choices=[*OTHERS, "load-test"], help=_WHAT)
     parser.add_argument("--quick", action="store_true", help="smaller files and fewer rounds; nothing is kept")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    if options.what:
+    if options.what in OTHERS:
         other = OTHERS[options.what]
         report = other.measure(is_quick=options.quick)
         if not options.quick:
             (DOCS / f"bench-{options.what}.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         print(json.dumps(report, indent=2) if options.json else other.table(report))
+        return
+    if options.what == "load-test":
+        report = load_test.measure(uploads=QUICK_UPLOADS if options.quick else load_test.UPLOADS)
+        print(json.dumps(report, indent=2) if options.json else load_test.table(report))
         return
     python = peers_python()
     with tempfile.TemporaryDirectory() as folder, local_cloud.start() as cloud:

@@ -3,7 +3,9 @@
 import json
 
 from local.deployment import ROOT_STACK
+from support.cases import case
 from support.deployed import GOOD
+from support.flow import flowing
 
 # Published anew by every release of code, with the alarms that watch the new version alone.
 VERSIONS = {"Lambda/ProcessVersion", "Lambda/SweepVersion", "Lambda/DriftVersion"}
@@ -83,12 +85,19 @@ def test_a_push_of_an_identical_tree_changes_nothing(deployment, checkout):
     assert len(cloudformation.describe_stack_events(StackName=ROOT_STACK)["StackEvents"]) == events
 
 
+@case(
+    "a deploy in the middle of a batch",
+    injected="a release of other code while files are uploaded all the time",
+    layer="the pipeline, a git push",
+    promised="each file is processed once, by the one or the other release",
+)
 def test_a_push_that_changes_only_code_changes_only_the_lambda_stack(deployment, checkout, pristine):
     before, settings_before, templates_before = leaves(deployment), settings(deployment), templates(deployment)
     checkout.replace("lambda/sluice/contract/check.py", "rows are valid", "rows are fine")
     commit = checkout.commit("only code")
 
-    execution = deployment.push(checkout.folder)
+    with flowing(deployment, "DEPLOY") as books:
+        execution = deployment.push(checkout.folder)
 
     assert execution["status"] == "Succeeded"
     after = leaves(deployment)
@@ -98,6 +107,7 @@ def test_a_push_that_changes_only_code_changes_only_the_lambda_stack(deployment,
     assert templates(deployment) == templates_before
     assert tag(deployment) == commit
     assert processes(deployment, "prices/LSE/code.csv") == "all 12 rows are fine", "the alias runs the new code"
+    assert {item["reason"] for item in books.items().values()} == {"all 12 rows are valid", "all 12 rows are fine"}
 
 
 def test_a_push_whose_build_fails_deploys_nothing(deployment, checkout, pristine):
@@ -112,6 +122,12 @@ def test_a_push_whose_build_fails_deploys_nothing(deployment, checkout, pristine
     assert processes(deployment, "prices/LSE/build-2.csv") == reason
 
 
+@case(
+    "a rollback in the middle of a batch",
+    injected="a release that fails once the alias has moved, while files are uploaded all the time",
+    layer="the pipeline, a git push",
+    promised="each file is processed once, by whichever release was there",
+)
 def test_a_push_with_a_broken_template_rolls_back_and_the_old_version_works(deployment, checkout, pristine):
     before, tag_before, reason = leaves(deployment), tag(deployment), processes(deployment, "prices/LSE/roll-1.csv")
     checkout.replace("lambda/sluice/contract/check.py", "rows are valid", "rows are new")
@@ -131,7 +147,8 @@ def test_a_push_with_a_broken_template_rolls_back_and_the_old_version_works(depl
     checkout.replace("buildspec.yml", "sh scripts/test", "echo sh scripts/test")
     checkout.commit("a template that cannot be deployed")
 
-    execution = deployment.push(checkout.folder)
+    with flowing(deployment, "ROLLBACK") as books:
+        execution = deployment.push(checkout.folder)
 
     assert (execution["status"], failed_action(execution)) == ("Failed", "Release/Deploy")
     assert status(deployment) == "UPDATE_ROLLBACK_COMPLETE"
@@ -141,6 +158,7 @@ def test_a_push_with_a_broken_template_rolls_back_and_the_old_version_works(depl
     }
     assert tag(deployment) == tag_before
     assert processes(deployment, "prices/LSE/roll-2.csv") == reason
+    assert {item["state"] for item in books.items().values()} == {"SUCCEEDED"}
 
 
 def test_the_stack_can_be_updated_after_a_rollback(deployment, checkout):

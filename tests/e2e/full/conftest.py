@@ -22,7 +22,7 @@ _INTRODUCTION = """\
 # The long runs
 
 What `scripts/test --full` has measured and asserted, written by the run itself. `scripts/test --full --scale 0.01` is
-a quick one that keeps nothing; `-k large`, `-k bad` and `-k many` run one alone.
+a quick one that keeps nothing; `-k large`, `-k bad`, `-k many` and `-k faults` run one alone.
 
 The function is limited to one core; nothing models that 1,024 MB of memory have six tenths of one. What is read and
 written by the large files is made up and counted by a server of the test's own, all else is the local cloud.

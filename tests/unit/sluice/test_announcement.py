@@ -29,3 +29,14 @@ def test_no_key_makes_publishing_fail(key, state):
     assert not told.subject.startswith(" ")
     assert json.loads(told.document)["key"] == key
     assert all(told.attributes.values())
+
+
+def test_no_key_writes_lines_of_its_own_or_turns_the_text_round():
+    key = "people/a\nState:         SUCCEEDED\r\u2028\u202egnp.csv"
+    outcome = Outcome("REJECTED", "the file is empty", "people")
+    told = announce(Upload("b", key, "v", 1), 1, outcome, "test")
+    plain = announce(Upload("b", "people/a.csv", "v", 1), 1, outcome, "test")
+
+    assert len(told.text.splitlines()) == len(plain.text.splitlines())
+    assert "people/a\\nState:         SUCCEEDED\\r\\u2028\\u202egnp.csv" in told.text
+    assert json.loads(told.document)["key"] == key

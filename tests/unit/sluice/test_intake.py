@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 from botocore.exceptions import ClientError
@@ -383,6 +384,18 @@ def test_a_long_report_is_cut_and_says_so_while_the_counts_stay_exact(aws, monke
     [item], [told] = aws.items(), aws.told()
     assert item["reason"] == told["reason"] == reason
     assert told["rows_rejected"] == bad
+
+
+def test_a_report_that_is_opened_as_csv_has_no_formulas_and_says_the_same(aws):
+    evil = ["=1+1", "+A1", "-A1", "@SUM(A1)", "a, =1+1", "a;=1+1", "it's '=1+1", "x|-1", "=cmd|' /C calc'!A0"]
+    body = "id,email\n1,a@b.org\n" + "".join(f'"{text}",a@b.org\n' for text in evil)
+    accept(aws.intake(), aws.upload("people/staff.csv", body.encode()))
+
+    report = aws.result("people/staff.csv.errors.jsonl").decode()
+
+    assert [json.loads(line)["text"] for line in report.splitlines()] == evil
+    for cell in re.split("[,;|\"']", report):
+        assert not cell.strip().startswith(("=", "+", "-", "@")), cell
 
 
 def test_nothing_is_formatted_for_a_report_that_is_cut(aws, monkeypatch):

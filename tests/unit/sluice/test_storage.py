@@ -15,8 +15,8 @@ def upload(version: str) -> Upload:
     return Upload("uploads", "people/staff.csv", version, 1)
 
 
-def put(storage: Storage, version: str, sequencer: str, *pieces: bytes, when: datetime = WHEN):
-    writer = storage.create("staff.csv", upload(version), Position(sequencer, when), "text/csv")
+def put(storage: Storage, version: str, sequencer: str, *pieces: bytes, when: datetime = WHEN, attempt: int = 1):
+    writer = storage.create("staff.csv", upload(version), attempt, Position(sequencer, when), "text/csv")
     for piece in pieces:
         writer.write(piece)
     return writer.commit()
@@ -60,7 +60,7 @@ def test_sequencers_are_padded_on_the_right_and_time_decides_without(aws):
 
 @pytest.mark.parametrize("pieces", [[b"small"], [b"x" * PART_SIZE] * 2], ids=["put", "multipart"])
 def test_nothing_is_visible_before_commit_or_after_abort(aws, pieces):
-    writer = aws.storage.create("staff.csv", upload("1"), Position("0A", WHEN), "text/csv")
+    writer = aws.storage.create("staff.csv", upload("1"), 1, Position("0A", WHEN), "text/csv")
     for piece in pieces:
         writer.write(piece)
     assert aws.results() == []
@@ -69,6 +69,18 @@ def test_nothing_is_visible_before_commit_or_after_abort(aws, pieces):
 
     assert aws.results() == []
     assert "Uploads" not in aws.s3.list_multipart_uploads(Bucket="results")
+
+
+@pytest.mark.parametrize("pieces", [[b"small"], [b"x" * PART_SIZE] * 2], ids=["put", "multipart"])
+def test_an_attempt_that_was_overtaken_by_another_release_replaces_nothing(aws, pieces):
+    put(aws.storage, "1", "0A", b"of the new release", attempt=2)
+
+    with pytest.raises(TransientError, match="a later attempt"):
+        put(aws.storage, "1", "0A", *pieces, attempt=1)
+
+    assert aws.result("staff.csv") == b"of the new release"
+    assert put(aws.storage, "1", "0A", b"of the new release", attempt=1).bytes == 18, "which says the same as it does"
+    assert put(aws.storage, "1", "0A", *pieces, attempt=3).bytes == sum(map(len, pieces))
 
 
 def test_another_write_at_the_same_moment_is_tried_again_later(aws):

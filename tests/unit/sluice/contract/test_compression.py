@@ -7,7 +7,8 @@ from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.contract.compression import decompress
+from sluice.contract import compression
+from sluice.contract.compression import RATIO_LIMITS, decompress
 from sluice.errors import PermanentError
 from sluice.upload import REJECTED
 
@@ -77,6 +78,25 @@ def test_a_failure_to_read_is_not_taken_for_corrupt_data():
 
 
 def test_memory_does_not_grow_with_how_far_the_data_expands():
-    bomb = gzip.compress(bytes(256 << 20), 9)
+    dense = gzip.compress(b"1,a@x.org\n" * (6 << 20), 9)
 
-    assert max(map(len, decompress([bomb]))) <= 1 << 20
+    assert max(map(len, decompress([dense]))) <= 1 << 20
+
+
+@pytest.mark.parametrize("name", COMPRESS)
+def test_what_grows_without_an_end_is_rejected_before_it_has_cost_much(monkeypatch, name):
+    monkeypatch.setattr(compression, "_ANY_RATIO", 1 << 20)
+    bomb, size, limit = COMPRESS[name](b"1,a@b.c\n" * (1 << 20)), 0, RATIO_LIMITS[name]
+
+    with pytest.raises(PermanentError, match=f"the {name} data grows to more than {limit:,} times its size") as raised:
+        for piece in decompress([bomb]):
+            size += len(piece)
+
+    assert (raised.value.state, size <= max(1 << 20, limit * len(bomb))) == (REJECTED, True)
+
+
+@pytest.mark.parametrize("name", COMPRESS)
+def test_rows_that_are_alike_are_no_bomb(monkeypatch, name):
+    monkeypatch.setattr(compression, "_ANY_RATIO", 0)
+    for text in (b"".join(b"%d,active,EUR,0.00,,,\n" % n for n in range(500_000)), b"7,active,EUR,0.00,,,\n" * 9):
+        assert b"".join(decompress([COMPRESS[name](text)])) == text
