@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.announcement import announce
-from sluice.upload import FAILED, IGNORED, PARTIAL, REJECTED, STREAM_VERSION, SUCCEEDED, Outcome, RowError, Stored, Upload
+from sluice.upload import (
+    FAILED,
+    IGNORED,
+    PARTIAL,
+    REJECTED,
+    STREAM_VERSION,
+    SUCCEEDED,
+    Outcome,
+    RowError,
+    Stored,
+    Upload,
+)
 
 KEY = "prices/LSE/ABC.csv"
 STATES = [SUCCEEDED, PARTIAL, REJECTED, FAILED, IGNORED]
