@@ -4,7 +4,10 @@ import botocore.session
 from botocore.client import BaseClient
 from botocore.config import Config
 
+from sluice import tracing
+
 _session = botocore.session.get_session()
+tracing.follow(_session)
 _CONFIG = Config(
     # Short, so that a hanging call is retried while the invocation lasts: the shortest timeout of a function is 300 s.
     connect_timeout=3,
