@@ -82,9 +82,6 @@ def cloudformation() -> CloudFormation:
 def aws(monkeypatch):
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
     with mocked(monkeypatch) as aws:
-        # This deployment has no stream.
-        aws.s3.delete_bucket(Bucket="lake")
-        aws.dynamodb.delete_table(TableName="windows")
         yield aws
 
 
