@@ -107,5 +107,5 @@ def _end(document: dict, fields: dict) -> None:
     document |= {"end_time": time.time(), **fields}
     # An upload is worth more than its trace.
     with contextlib.suppress(OSError, ValueError):
-        host, port = os.environ["AWS_XRAY_DAEMON_ADDRESS"].rsplit(":", 1)
+        host, port = os.environ.get("AWS_XRAY_DAEMON_ADDRESS", "").rsplit(":", 1)
         _socket.sendto(_HEADER + json.dumps(document).encode(), (host, int(port)))
