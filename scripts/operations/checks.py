@@ -146,7 +146,7 @@ def alarms(deployment: Deployment) -> Iterator[Finding]:
 def _restoring(alarm: Resource) -> str:
     """Puts an alarm back as CloudFormation expects it, which the check of the drift has asked it about.
 
-    A property of AWS::CloudWatch::Alarm is a parameter of PutMetricAlarm, and one of a composite alarm of its operation:
+    A property of AWS::CloudWatch::Alarm is a parameter of PutMetricAlarm, and so it is with composite alarms:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     """
     return (
