@@ -16,7 +16,10 @@ from botocore.exceptions import ClientError
 from local.cloud import Cloud, start
 from support.cloud import TRUST_LAMBDA, deploy, eventually, unique
 
-PATCHES = {"embedded_metrics", "function_metrics", "api_metrics", "queue_metrics", "alarm_states", "composite_alarm"}
+PATCHES = {
+    *("embedded_metrics", "function_metrics", "api_metrics", "queue_metrics", "alarm_states"),
+    *("metric_search", "composite_alarm"),
+}
 
 TEMPLATE = f"""
 Resources:
@@ -200,6 +203,22 @@ def alarm_states(at: Deployed) -> None:
     eventually(lambda: at.state("Letters") == "OK")
 
 
+def metric_search(at: Deployed) -> None:
+    cloudwatch = at.cloud.client("cloudwatch")
+    for name, value in (("sluice-one", 5), ("sluice-one", 6), ("sluice-two", 7), ("other", 8)):
+        data = {"MetricName": "Ended", "Dimensions": [{"Name": "Name", "Value": name}], "Value": value}
+        cloudwatch.put_metric_data(Namespace="Search", MetricData=[data])
+    cloudwatch.put_metric_data(Namespace="Search", MetricData=[{"MetricName": "Ended", "Value": 9}])
+
+    now = datetime.now(UTC)
+    expression = """SEARCH('{Search,Name} MetricName="Ended" sluice', 'Sum', 3600)"""
+    found = cloudwatch.get_metric_data(
+        MetricDataQueries=[{"Id": "a", "Expression": expression, "Label": "ended"}],
+        StartTime=now - timedelta(hours=1), EndTime=now + timedelta(minutes=1))["MetricDataResults"]
+    assert sorted((one["Id"], one["Label"], sum(one["Values"])) for one in found) == [
+        ("a", "ended", 7), ("a", "ended", 11)]
+
+
 def composite_alarm(at: Deployed) -> None:
     sqs, cloudwatch = at.cloud.client("sqs"), at.cloud.client("cloudwatch")
 
@@ -228,7 +247,7 @@ def composite_alarm(at: Deployed) -> None:
 
 
 CHECKS = {check.__name__: check for check in (
-    embedded_metrics, function_metrics, api_metrics, queue_metrics, alarm_states, composite_alarm)}
+    embedded_metrics, function_metrics, api_metrics, queue_metrics, alarm_states, metric_search, composite_alarm)}
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -615,5 +615,5 @@ def test_every_patch_has_a_check(tmp_path):
     elsewhere = {"kinesis_mappings", "dynamodb_mappings", "starting_timestamp", "sequence_numbers",  # test_streams.py
                  "cross_origin", "access_logs", "disabled_endpoint",  # test_http_apis.py
                  "embedded_metrics", "function_metrics", "api_metrics", "queue_metrics", "alarm_states",
-                 "composite_alarm"}  # test_metrics.py
+                 "metric_search", "composite_alarm"}  # test_metrics.py
     assert set(inside(tmp_path, LISTING).split()) == {*CHECKS, "no_lost_messages", "scheduled_time"} | elsewhere

@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,10 @@ from local.patches.poller import Poller
 
 # AWS measures queues and looks at alarms every minute; who tries something here has not got that long.
 LOOK_SECONDS = 2
+
+_SEARCH = re.compile(
+    r"""SEARCH\('\{(?P<schema>[^}]+)\} MetricName="(?P<metric>\w+)" (?P<start>[\w-]+)', """
+    r"""'(?P<stat>\w+)', (?P<period>\d+)\)""")
 
 _logger = logging.getLogger("local.metrics")
 
@@ -188,6 +193,40 @@ def _breaches(alarm: dict, value: float) -> bool:
     }[alarm["ComparisonOperator"]]
 
 
+def metric_search(folder: Path) -> None:
+    """GetMetricData searches for metrics.
+
+    Stock: "Expressions not implemented".
+    AWS: a SEARCH gives the metrics that it finds, each as a result of its own with the query's id.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/search-expression-syntax.html
+    Here a namespace, the names of all dimensions, a metric's name, and the start of a dimension's value.
+    """
+    stock = cloudwatch._get_metric_data
+
+    def get(params, data, is_cbor, is_json=False):
+        queries = [found for query in data.get("MetricDataQueries", []) for found in _found(query)]
+        return stock(params, {**data, "MetricDataQueries": queries}, is_cbor, is_json)
+
+    cloudwatch._get_metric_data = get
+
+
+def _found(query: dict) -> Iterator[dict]:
+    """The query, or one for each metric that it searches for."""
+    match = _SEARCH.fullmatch(query.get("Expression", ""))
+    if not match:
+        yield query
+        return
+    namespace, *names = match["schema"].split(",")
+    for of_namespace, metric, dimensions in list(cloudwatch._metrics):
+        pairs = dict(pair.split("=", 1) for pair in dimensions.split("|") if pair)
+        starts = any(value.startswith(match["start"]) for value in pairs.values())
+        if (of_namespace, metric, sorted(pairs)) == (namespace, match["metric"], sorted(names)) and starts:
+            yield {"Id": query["Id"], "Label": query.get("Label", query["Id"]), "MetricStat": {
+                "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": [
+                    {"Name": name, "Value": value} for name, value in pairs.items()]},
+                "Period": int(match["period"]), "Stat": match["stat"]}}
+
+
 def composite_alarm(folder: Path) -> None:
     """AWS::CloudWatch::CompositeAlarm.
 
@@ -227,4 +266,5 @@ def _look(what: Callable[[], None]) -> None:
     threading.Thread(target=run, name=f"local-{what.__name__}", daemon=True).start()
 
 
-PATCHES = (embedded_metrics, function_metrics, api_metrics, queue_metrics, alarm_states, composite_alarm)
+PATCHES = (
+    embedded_metrics, function_metrics, api_metrics, queue_metrics, alarm_states, metric_search, composite_alarm)
