@@ -4,7 +4,10 @@ import botocore.session
 from botocore.client import BaseClient
 from botocore.config import Config
 
+from sluice import tracing
+
 _session = botocore.session.get_session()
+tracing.follow(_session)
 _CONFIG = Config(
     # Short, so that a call that hangs is tried again while the invocation lasts.
     connect_timeout=3,

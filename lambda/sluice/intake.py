@@ -42,8 +42,8 @@ class Intake:
     """Takes uploads in: claims, processes, announces and concludes them.
 
     `max_tries` attempts are made before an upload is `FAILED`. A message is received `max_receives` times before
-    the queue dead-letters it, so the last receipt is the last chance to conclude. `tables` is the database; None where
-    the deployment has none.
+    the queue dead-letters it, so the last receipt is the last chance to conclude. `count` is called for each upload
+    that has ended. `tables` is the database; None where the deployment has none.
     """
 
     def __init__(
@@ -57,13 +57,16 @@ class Intake:
         environment: str,
         max_tries: int,
         max_receives: int,
+        count: Callable[[Upload, Outcome], None],
         tables: "Tables | None" = None,
     ) -> None:
         self._catalogue = catalogue
         self._storage = storage
         self._ledger = ledger
         self._queue = queue
-        self._conclusion = Conclusion(catalogue=catalogue, ledger=ledger, notifier=notifier, environment=environment)
+        self._conclusion = Conclusion(
+            catalogue=catalogue, ledger=ledger, notifier=notifier, environment=environment, count=count
+        )
         self._max_tries = max_tries
         self._max_receives = max_receives
         self._tables = tables

@@ -13,6 +13,7 @@ from sluice.contract.descriptor import Dataset
 from sluice.database import Connection, Database, DatabaseError
 from sluice.errors import TransientError
 from sluice.load import statements
+from sluice.tracing import subsegment
 from sluice.upload import Loaded, Position, RowError, Upload
 
 # As many as an error report has.
@@ -68,7 +69,8 @@ class TableWriter:
         if loaded != rows or warnings:
             raise TransientError(f"{rows} rows were written, {loaded} loaded, with {warnings} warnings")
         self._connection.commit()
-        loaded = self._repeat(lambda: self._transfer(rows))
+        with subsegment("Aurora", namespace="remote", sql={"database_type": "MySQL"}):
+            loaded = self._repeat(lambda: self._transfer(rows))
         self._connection.execute(statements.DROP_STAGED)
         return loaded
 

@@ -11,20 +11,10 @@ from pathlib import Path
 
 import yaml
 
+from sluice.cost import PRICES, PRICES_DATE, spent
+
 TEMPLATE = Path(__file__).parents[2] / "templates" / "lambda.yaml"
 
-# US East (N. Virginia), on demand, first tier, in USD; looked up in November 2026.
-PRICES_DATE = "2026-11"
-PRICES = {
-    "s3_put": (5.00e-6, "https://aws.amazon.com/s3/pricing/"),
-    "s3_get": (0.40e-6, "https://aws.amazon.com/s3/pricing/"),
-    "dynamodb_write_unit": (0.625e-6, "https://aws.amazon.com/dynamodb/pricing/on-demand/"),
-    "sqs_request": (0.40e-6, "https://aws.amazon.com/sqs/pricing/"),
-    "sns_publish": (0.50e-6, "https://aws.amazon.com/sns/pricing/"),
-    "lambda_request": (0.20e-6, "https://aws.amazon.com/lambda/pricing/"),
-    "lambda_arm_gb_second": (0.0000133334, "https://aws.amazon.com/lambda/pricing/"),
-    "logs_gb": (0.50, "https://aws.amazon.com/cloudwatch/pricing/"),
-}
 # A function has one core for each 1,769 MB: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 _CORE_MB = 1769
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html
@@ -49,20 +39,10 @@ def small_files(measured: Measured) -> dict:
     memory, batch = _function()
     writes = math.ceil(measured.item_bytes / _WRITE_UNIT)
     log_bytes = measured.log_bytes + _EVENT_OVERHEAD + (_INVOCATION_LOG + 3 * _EVENT_OVERHEAD) / batch
-    counts = {
-        "s3_put": 1.0,
-        "s3_get": 1.0,
-        # The claim, its id in the index of ids, the final state, and that state in the index of what has ended.
-        "dynamodb_write_unit": 2.0 + 2 * writes,
-        # S3 sends; a batch is received and deleted at once.
-        "sqs_request": 1 + 2 / batch,
-        "sns_publish": 1.0,
-        "lambda_request": 1 / batch,
-        "lambda_arm_gb_second": _gb_seconds(measured.cpu_seconds, measured.wait_seconds, memory),
-        "logs_gb": log_bytes / 1e9,
-    }
-    spent = {name: round(count * PRICES[name][0] * 1e6, 2) for name, count in counts.items()}
-    return {"usd": round(sum(spent.values()), 2), "by": spent, "memory_mb": memory, "prices": PRICES_DATE}
+    gb_seconds = _gb_seconds(measured.cpu_seconds, measured.wait_seconds, memory)
+    one = spent(gb_seconds, objects=1, batch=batch, write_units=writes, log_bytes=log_bytes)
+    by = {name: round(dollars * 1e6, 2) for name, dollars in one.items()}
+    return {"usd": round(sum(by.values()), 2), "by": by, "memory_mb": memory, "prices": PRICES_DATE}
 
 
 def large_files(cpu_seconds: float, wait_seconds: float) -> float:

@@ -163,7 +163,22 @@ class _Run:
         finally:
             execution.status, execution.seconds = status, round(time.monotonic() - started, 3)
             execution.save(self.cloud)
+            self._measure()
             self.log(_ended(f"Pipeline {execution.pipeline}", status, execution.seconds, execution.message))
+
+    def _measure(self) -> None:
+        """As CodePipeline does: https://docs.aws.amazon.com/codepipeline/latest/userguide/metrics-dimensions.html"""
+        values = {"PipelineDuration": (self.execution.seconds, "Seconds")}
+        if self.execution.status == "Failed":
+            values["FailedPipelineExecutions"] = (1, "Count")
+        dimensions = [{"Name": "PipelineName", "Value": self.execution.pipeline}]
+        self.cloud.client("cloudwatch").put_metric_data(
+            Namespace="AWS/CodePipeline",
+            MetricData=[
+                {"MetricName": name, "Dimensions": dimensions, "Value": value, "Unit": unit}
+                for name, (value, unit) in values.items()
+            ],
+        )
 
     def stage(self, stage: Mapping[str, Any]) -> bool:
         """Run the actions by RunOrder, unless a condition skips them; True unless the stage fails.

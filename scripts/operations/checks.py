@@ -13,7 +13,11 @@ from operations.deployment import Deployment, Resource
 from operations.exits import CommandError
 from sluice.stacks import Stacks
 
-_ALARMS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
+# Kinds of alarms, and what makes one.
+_ALARMS = {
+    "AWS::CloudWatch::Alarm": "put-metric-alarm",
+    "AWS::CloudWatch::CompositeAlarm": "put-composite-alarm",
+}
 _COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 _POLL_SECONDS = 1
 # A stack takes from seconds to a minute, and there are some fifteen.
@@ -142,11 +146,11 @@ def alarms(deployment: Deployment) -> Iterator[Finding]:
 def _restoring(alarm: Resource) -> str:
     """Puts an alarm back as CloudFormation expects it, which the check of the drift has asked it about.
 
-    A property of AWS::CloudWatch::Alarm is a parameter of PutMetricAlarm:
+    A property of AWS::CloudWatch::Alarm is a parameter of PutMetricAlarm, and so it is with composite alarms:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     """
     return (
-        f"aws cloudwatch put-metric-alarm --alarm-name {alarm.name} --cli-input-json \"$(aws cloudformation "
+        f"aws cloudwatch {_ALARMS[alarm.kind]} --alarm-name {alarm.name} --cli-input-json \"$(aws cloudformation "
         f"describe-stack-resource-drifts --stack-name {alarm.stack} --output text --query "
         f"\"StackResourceDrifts[?LogicalResourceId=='{alarm.logical_id}'].ExpectedProperties\")\""
     )

@@ -1,8 +1,9 @@
 """Draws the panels of a dashboard as a picture, laid out as the console lays them out."""
 
 import textwrap
+from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import matplotlib
@@ -67,9 +68,14 @@ def _draw_text(axes: Axes, panel: Panel, wide: float) -> None:
 
 def _draw_lines(axes: Axes, panel: Panel, span: tuple[datetime, datetime]) -> None:
     if panel.is_stacked:
-        times = sorted({time for series in panel.series for time, _ in series.points})
-        values = [[dict(series.points).get(time, 0) for time in times] for series in panel.series]
-        axes.stackplot(times, values, labels=[series.label for series in panel.series], alpha=0.7, step="mid")
+        # In bars, as a lone value would be no area.
+        width, below = timedelta(seconds=panel.period), defaultdict(float)
+        for series in panel.series:
+            times, values = zip(*series.points, strict=True)
+            bottom = [below[time] for time in times]
+            axes.bar(times, values, width, bottom, align="edge", label=series.label, alpha=0.7)
+            for time, value in series.points:
+                below[time] += value
     else:
         for series in panel.series:
             # One point alone would be no line.

@@ -83,8 +83,10 @@ def _lines(deployment: Deployment, entry: Entry) -> Iterator[Line]:
             startTime=int((entry.first_seen - _BEFORE).timestamp() * 1000),
         )
         for event in (one for page in pages for one in page["events"]):
-            time = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-            yield Line(time, group.name, event["message"].rstrip("\n"), _document(event["message"]))
+            time, document = datetime.fromtimestamp(event["timestamp"] / 1000, UTC), _document(event["message"])
+            # Not what CloudWatch makes metrics of.
+            if document is None or "_aws" not in document:
+                yield Line(time, group.name, event["message"].rstrip("\n"), document)
 
 
 def _document(text: str) -> dict | None:

@@ -23,7 +23,8 @@ class Series:
 
 @dataclass
 class Panel:
-    """A widget with its data. `box` is where it stands: column, row, width and height, of 24 columns.
+    """A widget with its data. `box` is where it stands: column, row, width and height, of 24 columns. A value is
+    that of the `period` (seconds) that begins at its time.
 
     `remark` is what stands in the place of data: the text of a text widget, or why there is no data.
     """
@@ -33,6 +34,7 @@ class Panel:
     box: tuple[int, int, int, int]
     view: str = "timeSeries"
     is_stacked: bool = False
+    period: int = _PERIOD
     y_label: str = ""
     lines: list[tuple[float, str]] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
@@ -73,6 +75,7 @@ class Metrics:
     def _fill(self, panel: Panel, properties: dict) -> None:
         panel.view = properties.get("view", "timeSeries")
         panel.is_stacked = properties.get("stacked", False)
+        panel.period = properties.get("period", _PERIOD)
         panel.y_label = properties.get("yAxis", {}).get("left", {}).get("label", "")
         marks = properties.get("annotations", {}).get("horizontal", [])
         panel.lines = [(mark["value"], mark.get("label", "")) for mark in marks if "value" in mark]

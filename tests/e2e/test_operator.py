@@ -90,8 +90,9 @@ def test_who_subscribes_to_rejections_is_told_of_those_alone(deployment, sluice,
     assert not sqs.receive_message(QueueUrl=queue).get("Messages")
 
 
-def test_what_failed_is_redriven_and_every_command_of_the_runbook_works(deployment, sluice, uploaded):
+def test_what_failed_is_redriven_and_every_command_of_the_runbook_works(deployment, sluice, uploaded, tmp_path):
     key = "people/operator good.csv"
+    meant = {"KEY": key, "dashboard.png": tmp_path / "dashboard.png"}
     fail(deployment, key)
 
     ours = dict.fromkeys(tuple(words[1:]) for words in commands() if words[0] == "scripts/sluice")
@@ -100,13 +101,33 @@ def test_what_failed_is_redriven_and_every_command_of_the_runbook_works(deployme
             continue
         # Other tests have uploads that failed, too.
         of_this_key = ["--key", key] if words[0] == "redrive" else []
-        code, out = sluice(*(key if word == "KEY" else word for word in words), *of_this_key)
+        code, out = sluice(*(meant.get(word, word) for word in words), *of_this_key)
         # What doctor finds here is up to the tests before this one.
         assert code == 0 or words[0] == "doctor", (words, out)
         if words == ("redrive", "--dry-run"):
             assert f"FAILED     {key}" in out
 
     until(lambda: state(deployment, key) == "SUCCEEDED")
+
+
+def test_the_dashboard_is_drawn_of_what_has_run_here(deployment, sluice, uploaded, tmp_path):
+    deployment.cloud.client("lambda").invoke(FunctionName=f"{deployment.outputs()['SweepFunction']}:live")
+    picture = tmp_path / "dashboard.png"
+
+    code, out = until(lambda: _drawn(sluice, picture))
+
+    assert code == 0 and picture.stat().st_size > 10_000
+    widgets = {widget["title"]: widget for widget in json.loads(out)["widgets"]}
+    assert {title: widget["remark"] for title, widget in widgets.items() if widget["remark"]} == {}
+    states = {series["label"] for series in widgets["Uploads by state"]["series"]}
+    assert {"SUCCEEDED", "PARTIAL"} <= states
+
+
+def _drawn(sluice, picture) -> tuple[int, str] | None:
+    """Queues are measured every few seconds."""
+    code, out = sluice("dashboard", "--png", picture, "--json")
+    age = next(one for one in json.loads(out)["widgets"] if one["title"].startswith("Age of the oldest"))
+    return None if age["remark"] else (code, out)
 
 
 def test_doctor_finds_what_is_wrong_and_says_the_command_that_mends_it(deployment, sluice):

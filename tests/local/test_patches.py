@@ -568,8 +568,8 @@ print([message["body"] for message in queue["messages"]])
 
 
 LISTING = """
-from local.patches import access, databases, functions, http_apis, queues, stacks, streams, stubs
-modules = access, databases, functions, http_apis, queues, stacks, streams, stubs
+from local.patches import access, databases, functions, http_apis, metrics, queues, stacks, streams, stubs
+modules = access, databases, functions, http_apis, metrics, queues, stacks, streams, stubs
 print(*(patch.__name__ for module in modules for patch in module.PATCHES))
 """
 
@@ -613,5 +613,7 @@ def test_scheduled_time(tmp_path, without, told):
 
 def test_every_patch_has_a_check(tmp_path):
     elsewhere = {"kinesis_mappings", "dynamodb_mappings", "starting_timestamp", "sequence_numbers",  # test_streams.py
-                 "cross_origin", "access_logs", "disabled_endpoint"}  # test_http_apis.py
+                 "cross_origin", "access_logs", "disabled_endpoint",  # test_http_apis.py
+                 "embedded_metrics", "function_metrics", "api_metrics", "queue_metrics", "alarm_states",
+                 "metric_search", "composite_alarm"}  # test_metrics.py
     assert set(inside(tmp_path, LISTING).split()) == {*CHECKS, "no_lost_messages", "scheduled_time"} | elsewhere

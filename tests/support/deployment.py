@@ -20,7 +20,7 @@ from sluice.notify import Notifier
 from sluice.processors import NEEDS
 from sluice.queue import IntakeQueue
 from sluice.storage import Storage
-from sluice.upload import Upload
+from sluice.upload import Outcome, Upload
 
 DATASETS = Path(__file__).parents[2] / "lambda" / "datasets"
 PRICES = "".join(f"ABC,{day:02}-01-2026,{10 + day}.50\n" for day in range(1, 13)).encode()
@@ -115,6 +115,8 @@ class Aws:
         self.ledger = Ledger(self.dynamodb, "ledger", self.clock)
         self.storage = Storage(self.s3, "results")
         self.notifier = Notifier(self.sns, self.topic)
+        # What has ended: uploads and their outcomes.
+        self.counted: list[tuple[Upload, Outcome]] = []
         self._sequencer = 0x0055AED6DCD90281E5
 
     def add_stream(self) -> None:
@@ -133,6 +135,9 @@ class Aws:
             BillingMode="PAY_PER_REQUEST",
         )
 
+    def count(self, upload: Upload, outcome: Outcome) -> None:
+        self.counted.append((upload, outcome))
+
     def intake(self, **changes: object) -> Intake:
         parts = {
             "catalogue": Catalogue(DATASETS, NEEDS),
@@ -143,6 +148,7 @@ class Aws:
             "environment": "test",
             "max_tries": 3,
             "max_receives": 8,
+            "count": self.count,
         }
         return Intake(**{**parts, **changes})
 

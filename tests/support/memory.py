@@ -128,6 +128,11 @@ class Memory:
     def __post_init__(self) -> None:
         self.windows, self.ledger = MemoryWindows(self.step), MemoryLedger(self.step)
         self.lake, self.notifier = MemoryLake(self.step), MemoryNotifier(self.step)
+        self.counted: list[tuple[Upload, Outcome]] = []
+
+    def count(self, upload: Upload, outcome: Outcome) -> None:
+        """What has ended, in the place of metrics."""
+        self.counted.append((upload, outcome))
 
     def adapters(self) -> dict[str, Any]:
         """What StreamIntake is made of."""

@@ -41,6 +41,11 @@ def test_the_handler_exists(logical: str) -> None:
     assert name in {node.name for node in ast.parse(source(logical)).body if isinstance(node, ast.FunctionDef)}
 
 
+@each_function
+def test_every_function_is_traced(logical: str) -> None:
+    assert function(logical)["TracingConfig"] == {"Mode": "Active"}
+
+
 def test_only_handlers_read_variables() -> None:
     for path in (ROOT / "lambda" / "sluice").rglob("*.py"):
         assert path.parent.name == "handlers" or "environ[" not in path.read_text(), path

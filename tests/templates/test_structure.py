@@ -176,6 +176,7 @@ OPTIONS = {
         "iam": {"ProcessRoleDatabase", "DriftRoleDatabase", "MigrateRole", "RotateRole"},
         "lambda": {"Migrate", "Migration", "Rotate"},
         "logs": {"Migrate", "Rotate"},
+        "monitoring": {"DatabaseCapacity"},
     },
     "EnableStream": {
         "root": {"Stream", "Simulator", "Api"},
@@ -184,7 +185,10 @@ OPTIONS = {
         | {"StreamMapping", "DiscardedMapping", "RollupMapping"}
         | READING["lambda"],
         "logs": {"Stream", "Rollup", "Simulate"} | READING["logs"],
-        "monitoring": {"StreamLag", "RollupLag", "DiscardedDeadLetters", "StreamUndelivered", "RollupFailures"}
+        "monitoring": {
+            *("StreamLag", "RollupLag", "StreamNearTimeout", "ReadingsRejected"),
+            *("DiscardedDeadLetters", "StreamUndelivered", "RollupFailures"),
+        }
         | READING["monitoring"],
     },
     "EnableApi": {

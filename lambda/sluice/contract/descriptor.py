@@ -8,6 +8,7 @@ import functools
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import yaml
 from sluice.contract.accept import compile_acceptor, compile_json_acceptor
 from sluice.contract.dialect import DIALECT_KEYS, ENCODINGS, Dialect, DialectError, compile_dialect
 from sluice.contract.fields import PARQUET_LIMITS, TABLE_LIMITS, Field, compile_field
+from sluice.contract.interval import compile_interval
 from sluice.contract.key_templates import PLACEHOLDER, key_pattern
 from sluice.contract.tolerance import Tolerance, compile_tolerance
 from sluice.errors import PermanentError
@@ -23,7 +25,7 @@ from sluice.upload import REJECTED
 
 _KEYS = {"name", "title", "description", "profile", "format", "encoding", "dialect", "schema"}
 _OWN_KEYS = {"sluice:key", "sluice:processor"}
-_OPTIONAL_KEYS = {"sluice:result", "sluice:format", "sluice:reject", "sluice:load"}
+_OPTIONAL_KEYS = {"sluice:result", "sluice:format", "sluice:reject", "sluice:load", "sluice:expected"}
 _LOAD_KEYS = {"table", "mode", "without-database"}
 MODES = ("insert-ignore", "upsert", "append")
 # What `without-database` may name: what anything can be done by.
@@ -87,7 +89,7 @@ class Dataset:
     `schema` is the Table Schema that the fields are compiled from. `acceptor` recognises lines that are certainly valid
     (contract/accept.py); None where there is no fast path. `target` is where the rows are loaded; None where they
     become an object in the results bucket. `checks_keys` says whether a row that repeats the key of another one is bad;
-    a table keeps its keys itself.
+    a table keeps its keys itself. `expected` is how often uploads come at least; None where nobody says.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Dataset:
     tolerance: Tolerance = Tolerance()
     target: Target | None = None
     checks_keys: bool = True
+    expected: timedelta | None = None
 
     @functools.cached_property
     def positions(self) -> dict[str, int]:
@@ -226,6 +229,9 @@ class _Reader:
         tolerance = Tolerance()
         if "sluice:reject" in document:
             tolerance = self._attempt(("sluice:reject",), lambda: compile_tolerance(document["sluice:reject"]))
+        expected = None
+        if "sluice:expected" in document:
+            expected = self._attempt(("sluice:expected",), lambda: compile_interval(document["sluice:expected"]))
         self._known(("schema",), document["schema"], _SCHEMA_KEYS)
         primary_key = self._primary_key(document["schema"])
         has_result = target is None or target.without_database is not None
@@ -265,6 +271,7 @@ class _Reader:
             tolerance=tolerance,
             target=target,
             checks_keys=target is None,
+            expected=expected,
         )
 
     def _target(self, document: dict, needs: Needs) -> Target | None:

@@ -20,10 +20,12 @@ from sluice.events import TEST_EVENT, UnreadableMessageError, parse_message
 from sluice.intake import Intake, retry_delay
 from sluice.invocation import Invocation
 from sluice.ledger import Ledger
+from sluice.metrics import PROCESS, Meter
 from sluice.notify import Notifier
 from sluice.processors import NEEDS
 from sluice.queue import IntakeQueue
 from sluice.storage import Storage
+from sluice.tracing import subsegment
 from sluice.upload import Outcome, Upload
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def _tables() -> "Tables | None":
 logger = Logger(log_uncaught_exceptions=True)
 sqs = make_client("sqs")
 ledger = Ledger(make_client("dynamodb"), os.environ["LEDGER_TABLE"])
+meter = Meter(os.environ["ENVIRONMENT"], PROCESS)
 intake = Intake(
     catalogue=Catalogue(Path(__file__).parents[2] / "datasets", NEEDS),
     storage=Storage(make_client("s3"), os.environ["RESULTS_BUCKET"]),
@@ -53,6 +56,7 @@ intake = Intake(
     environment=os.environ["ENVIRONMENT"],
     max_tries=int(os.environ["MAX_ATTEMPTS"]),
     max_receives=int(os.environ["MAX_RECEIVES"]),
+    count=meter.conclude,
     tables=_tables(),
 )
 
@@ -63,7 +67,9 @@ def handler(event: dict, context: LambdaContext) -> dict:
     # A release is judged by the errors of its version (templates/lambda.yaml).
     logger.append_keys(function_version=context.function_version)
     # Lambda's runtime gives the memory as text, whatever the type says.
-    invocation = Invocation(lambda: context.get_remaining_time_in_millis() / 1000, int(context.memory_limit_in_mb))
+    memory_mb = int(context.memory_limit_in_mb)
+    invocation = Invocation(lambda: context.get_remaining_time_in_millis() / 1000, memory_mb)
+    meter.receive(memory_mb, len(event["Records"]))
     # What had to come back for lack of time goes first, or it would lack it again.
     records = sorted(event["Records"], key=_receives, reverse=True)
     failed = [record["messageId"] for record in records if not _accept_message(record, invocation)]
@@ -72,10 +78,12 @@ def handler(event: dict, context: LambdaContext) -> dict:
 
 def _accept_message(record: dict, invocation: Invocation) -> bool:
     """Accepts every upload that a message tells of; False where any of them must come back, and so the message."""
+    # The same each time that the message is delivered, and in the dead-letter queue.
+    logger.set_correlation_id(record["messageId"])
     try:
         uploads = parse_message(record["body"])
     except UnreadableMessageError as error:
-        logger.error("unreadable message", reason=str(error), message_id=record["messageId"])
+        logger.error("unreadable message", reason=str(error))
         _come_back(record, delay=0)
         return False
     retries = [retry for upload in uploads if (retry := _accept(upload, record, invocation))]
@@ -88,16 +96,22 @@ def _accept(upload: Upload, record: dict, invocation: Invocation) -> Retry | Non
     receives = _receives(record)
     sent = int(record["attributes"]["SentTimestamp"]) / 1000
     logger.append_keys(upload_id=upload.id, bucket=upload.bucket, key=upload.key)
+    meter.begin()
     try:
         if upload.version_id == TEST_EVENT:
             ledger.note(upload, "S3's own test of the notification; it names no object")
         else:
-            _log(intake.accept(upload, receives=receives, sent=sent, invocation=invocation))
+            with subsegment("upload", annotations={"upload_id": upload.id}):
+                outcome = intake.accept(upload, receives=receives, sent=sent, invocation=invocation)
+            _log(outcome)
     except Retry as retry:
+        if isinstance(retry, FailedAttempt):
+            meter.fail()
         log = logger.error if isinstance(retry, FailedAttempt) else logger.warning
         log("message comes back", reason=str(retry), delay=retry.delay)
         return retry
     except Exception as error:
+        meter.fail()
         logger.exception("the upload could not be accounted for")
         return Retry(f"could not be accounted for: {type(error).__name__}", retry_delay(receives))
     finally:

@@ -13,6 +13,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.api import page, temperature, uploads
@@ -29,7 +30,7 @@ document = Document(
 app = Application(logger, document.methods)
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)
 def handler(event: dict, context: LambdaContext) -> dict:
     """Answers one request."""
     return app.resolve(event, context)

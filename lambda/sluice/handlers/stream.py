@@ -20,17 +20,20 @@ from sluice.errors import cause
 from sluice.events import TEST_EVENT, UnreadableMessageError, parse_message
 from sluice.lake import Lake
 from sluice.ledger import Ledger
+from sluice.metrics import STREAM, Meter
 from sluice.notify import Notifier
 from sluice.processors import NEEDS
 from sluice.stream.intake import StreamIntake
 from sluice.stream.readings import DATASET
 from sluice.stream.records import Record, UnreadableBatchError, parse_discarded, parse_records
+from sluice.tracing import subsegment
 from sluice.upload import Upload
 from sluice.windows import Windows
 
 logger = Logger(log_uncaught_exceptions=True)
 dynamodb = make_client("dynamodb")
 lake = Lake(make_client("s3"), os.environ["LAKE_BUCKET"])
+meter = Meter(os.environ["ENVIRONMENT"], STREAM)
 intake = StreamIntake(
     dataset=Catalogue(Path(__file__).parents[2] / "datasets", NEEDS)[DATASET],
     lake=lake,
@@ -38,12 +41,14 @@ intake = StreamIntake(
     ledger=Ledger(dynamodb, os.environ["LEDGER_TABLE"]),
     notifier=Notifier(make_client("sns"), os.environ["TOPIC_ARN"]),
     environment=os.environ["ENVIRONMENT"],
+    count=meter.conclude,
 )
 
 
 @logger.inject_lambda_context
 def handler(event: dict, context: LambdaContext) -> dict:
     """One batch of the stream, or one of messages."""
+    meter.receive(int(context.memory_limit_in_mb), len(event["Records"]))
     if event["Records"][0]["eventSource"] == "aws:sqs":
         failed = [record["messageId"] for record in event["Records"] if not _accept_message(record)]
     else:
@@ -53,10 +58,15 @@ def handler(event: dict, context: LambdaContext) -> dict:
 
 def _accept_batch(records: list[Record]) -> list[str]:
     """Whatever is raised here makes Lambda try the batch again, in halves."""
-    unchecked = intake.accept(records)
+    # The same in each attempt that begins with this record.
+    logger.set_correlation_id(records[0].source + "/" + records[0].sequence)
+    meter.begin()
+    with subsegment("batch", annotations={"shard": records[0].shard, "first": records[0].sequence}):
+        unchecked = intake.accept(records)
     if unchecked is None:
         logger.info("batch completed", shard=records[0].shard, first=records[0].sequence, records=len(records))
         return []
+    meter.fail()
     logger.error(
         "a record could not be checked",
         reason=cause(unchecked.failure),
@@ -71,10 +81,12 @@ def _accept_message(message: dict) -> bool:
 
     What ends `FAILED` comes back as well, until the queue has moved its message to the dead-letter queue.
     """
+    # The same each time that the message is delivered, and in the dead-letter queue.
+    logger.set_correlation_id(message["messageId"])
     try:
         uploads = parse_message(message["body"])
     except UnreadableMessageError as error:
-        logger.error("unreadable message", reason=str(error), message_id=message["messageId"])
+        logger.error("unreadable message", reason=str(error))
         return False
     is_last = int(message["attributes"]["ApproximateReceiveCount"]) >= int(os.environ["MAX_RECEIVES"])
     accepted = [_accept_discarded(upload, is_last) for upload in uploads if upload.version_id != TEST_EVENT]
@@ -90,12 +102,16 @@ def _accept_discarded(upload: Upload, is_last: bool) -> bool:
     except (ClientError, BotoCoreError):
         logger.exception("the discarded batch could not be read", key=upload.key)
         return False
+    meter.begin()
     try:
-        intake.accept_discarded(records)
+        with subsegment("batch", annotations={"shard": records[0].shard, "first": records[0].sequence}):
+            intake.accept_discarded(records)
     except Exception as error:  # noqa: BLE001 - its text may be that of a record; the message comes back
         logger.error("the discarded batch could not be completed", reason=cause(error), key=upload.key)
         if is_last:
             _give_up(records, error)
+        else:
+            meter.fail()
         return False
     logger.info("discarded batch completed", key=upload.key, records=len(records))
     return True

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.logging.correlation_paths import API_GATEWAY_HTTP
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.api.application import Application, respond
@@ -26,7 +27,7 @@ catalogue = Catalogue(Path(__file__).parents[2] / "datasets", NEEDS)
 signer = make_signer()
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(correlation_id_path=API_GATEWAY_HTTP)
 def handler(event: dict, context: LambdaContext) -> dict:
     """Answers one request."""
     return app.resolve(event, context)

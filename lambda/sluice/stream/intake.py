@@ -47,7 +47,8 @@ class Checked:
 class StreamIntake:
     """Takes batches of the stream in.
 
-    `check` makes a reading of a record, or finds the rules that it violates (stream/readings.py).
+    `check` makes a reading of a record, or finds the rules that it violates (stream/readings.py). `count` is called for
+    each batch that has ended.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class StreamIntake:
         ledger: Ledger,
         notifier: Notifier,
         environment: str,
+        count: Callable[[Upload, Outcome], None],
         check: Callable[[Record, Dataset, int], tuple[Reading | None, list[RowError]]] = check_reading,
     ) -> None:
         self._dataset = dataset
@@ -67,6 +69,7 @@ class StreamIntake:
         self._ledger = ledger
         self._notifier = notifier
         self._environment = environment
+        self._count = count
         self._check = check
 
     def accept(self, records: Sequence[Record]) -> Checked | None:
@@ -159,7 +162,8 @@ class StreamIntake:
             # An attempt before may have announced its outcome and been killed: what follows is another one.
             attempt += 1
         self._notifier.publish(announce(upload, attempt, outcome, self._environment))
-        self._ledger.record(upload, attempt, outcome)
+        if self._ledger.record(upload, attempt, outcome):
+            self._count(upload, outcome)
 
 
 def _raw_key(name: str) -> str:

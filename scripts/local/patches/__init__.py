@@ -3,7 +3,7 @@
 Every patch is one function that takes the cloud's folder and changes ministack in this
 process. Its docstring says what stock ministack does and what AWS does, so that it can
 be offered upstream; tests/local/ has a test for each that fails without it, in test_patches.py,
-test_streams.py or test_http_apis.py.
+test_streams.py, test_http_apis.py or test_metrics.py.
 """
 
 import inspect
@@ -16,9 +16,9 @@ def apply(folder: Path, without: set[str] | frozenset[str] = frozenset()) -> Non
 
     Raises KeyError for a name in `without` that is no patch.
     """
-    from local.patches import access, databases, functions, http_apis, queues, stacks, streams, stubs
+    from local.patches import access, databases, functions, http_apis, metrics, queues, stacks, streams, stubs
 
-    modules = access, databases, functions, http_apis, queues, stacks, streams, stubs
+    modules = access, databases, functions, http_apis, metrics, queues, stacks, streams, stubs
     patches = {patch.__name__: patch for module in modules for patch in module.PATCHES}
     for name in without:
         del patches[name]

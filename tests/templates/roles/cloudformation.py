@@ -7,11 +7,13 @@ from templates.roles.names import (
     ALIAS,
     ARTIFACTS,
     BUCKETS,
+    DASHBOARD,
     FUNCTION,
     INTAKE,
     LEDGER,
     MAPPING,
     NEW_TAG,
+    OTHER_DASHBOARD,
     OTHER_KEY,
     OTHER_NEW_TAG,
     OTHER_TAG,
@@ -197,11 +199,17 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may_not("scheduler:DeleteSchedule scheduler:UpdateSchedule", arn("scheduler", "schedule/default/other")),
         may_not("scheduler:CreateScheduleGroup", arn("scheduler", "schedule-group/default")),
         may(
-            "cloudwatch:DeleteAlarms cloudwatch:DescribeAlarms cloudwatch:ListTagsForResource "
-            "cloudwatch:PutMetricAlarm cloudwatch:TagResource cloudwatch:UntagResource",
+            "cloudwatch:DeleteAlarms cloudwatch:ListTagsForResource cloudwatch:PutMetricAlarm "
+            "cloudwatch:PutCompositeAlarm cloudwatch:TagResource cloudwatch:UntagResource",
             arn("cloudwatch", f"alarm:{STACKS['monitoring'].ref('DeadLetters')}"),
         ),
-        may_not("cloudwatch:DeleteAlarms cloudwatch:PutMetricAlarm", arn("cloudwatch", "alarm:somebody-elses")),
+        may_not(
+            "cloudwatch:DeleteAlarms cloudwatch:PutMetricAlarm cloudwatch:PutCompositeAlarm",
+            arn("cloudwatch", "alarm:somebody-elses"),
+        ),
+        may("cloudwatch:DescribeAlarms", "*"),
+        may("cloudwatch:DeleteDashboards cloudwatch:GetDashboard cloudwatch:PutDashboard", DASHBOARD),
+        may_not("cloudwatch:DeleteDashboards cloudwatch:GetDashboard cloudwatch:PutDashboard", OTHER_DASHBOARD),
         may_not(
             "cloudwatch:DisableAlarmActions", arn("cloudwatch", f"alarm:{STACKS['monitoring'].ref('DeadLetters')}")
         ),

@@ -44,6 +44,10 @@ SCHEDULE = arn("scheduler", f"schedule/default/{STACKS['sweep'].ref('Schedule')}
 DRIFT, DRIFT_ALIAS = STACKS["lambda"].arn("Drift"), STACKS["lambda"].ref("DriftAlias")
 RELEASES = STACKS["lambda"].ref("Releases")
 RELEASE = arn("codedeploy", f"deploymentgroup:{RELEASES}/{STACKS['lambda'].ref('ProcessRelease')}")
+# A dashboard is the account's, in no region.
+DASHBOARD, OTHER_DASHBOARD = (
+    f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{name}" for name in (STACKS["monitoring"].ref("Dashboard"), "others")
+)
 CANARY = arn("cloudwatch", f"alarm:{STACKS['lambda'].ref('NewVersionErrors')}")
 MAPPING = arn("lambda", f"event-source-mapping:{KEY_ID}")
 [TAG] = STACKS["notifications"].properties("Key")["Tags"]
@@ -82,8 +86,10 @@ OTHER_NEW_TAG = {f"aws:RequestTag/{TAG['Key']}": OTHER_STACK}
 
 
 def writes(own: str, other: str) -> list[Row]:
-    """Of a function that logs."""
+    """Of a function that logs and is traced."""
     return [
+        may("xray:PutTelemetryRecords xray:PutTraceSegments", "*"),
+        may_not("xray:GetTraceSummaries xray:BatchGetTraces", "*"),
         may("logs:CreateLogStream logs:PutLogEvents", own),
         may_not("logs:CreateLogStream logs:PutLogEvents", other),
         may_not("logs:CreateLogGroup logs:DeleteLogStream logs:GetLogEvents", own),

@@ -145,6 +145,14 @@ def test_an_alarm_that_is_gone_is_found(cloudwatch):
     assert "LogicalResourceId=='DeadLetters'" in finding.mend
 
 
+def test_a_composite_alarm_is_put_back_by_its_own_operation(cloudwatch, stacks):
+    stacks.nested["Monitoring"]["Impaired"] = ("AWS::CloudWatch::CompositeAlarm", "impaired")
+
+    [finding] = found("alarms")
+
+    assert finding.mend.startswith("aws cloudwatch put-composite-alarm --alarm-name impaired ")
+
+
 def test_an_alarm_without_the_actions_of_its_template_is_found(cloudwatch):
     put_alarm(cloudwatch, "dead-letters")
 

@@ -34,6 +34,7 @@ def test_the_lines_of_an_upload_are_shown_and_no_others(sluice, end, log):
         json.dumps({"level": "ERROR", "message": "it \x1b[31mfailed", **always, "upload_id": mine.id, "delay": 10}),
         json.dumps({"level": "INFO", "message": "other", "upload_id": other.id}),
         json.dumps({"level": "INFO", "message": "with trace", "exception": "Traceback:\n  File", "upload_id": mine.id}),
+        json.dumps({"_aws": {"CloudWatchMetrics": []}, "upload_id": mine.id}),
         f"plain text of {mine.id}",
     )
 
@@ -41,6 +42,7 @@ def test_the_lines_of_an_upload_are_shown_and_no_others(sluice, end, log):
 
     assert lines[0] == "ERROR    it \\x1b[31mfailed  delay=10"
     assert lines[1] == "INFO     with trace"
+    assert "_aws" not in "".join(lines)
     assert lines[-1] == f"plain text of {mine.id}"
     assert "    Traceback:" in sluice("logs", "people/a.csv").out
 

@@ -111,6 +111,7 @@ def test_a_duplicate_changes_nothing(aws):
 
     assert aws.items() == before
     assert aws.told() == []
+    assert [(each, outcome.state) for each, outcome in aws.counted] == [(upload, "SUCCEEDED")]
 
 
 def test_an_older_version_that_comes_late_leaves_the_newer_result(aws):

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from local.invocation import Context
 from sluice.upload import Loaded
 from support.deployment import PRICES
+from support.metrics import of, read
 
 EVENTS = Path(__file__).parents[2] / "events"
 CLEAN = {"prices/LSE/ABC.csv": PRICES, "people/staff.csv": b"id,email\n1,ann@example.org\n"}
@@ -235,3 +236,31 @@ def test_a_message_of_two_records_loses_none_when_one_must_come_back(aws, proces
 
     states = {item["upload_key"]: item["state"] for item in aws.items()}
     assert states == {"uploads/prices/LSE/A.csv": "PROCESSING", "uploads/prices/LSE/B.csv": "SUCCEEDED"}
+
+
+def test_each_upload_is_counted_and_each_failed_attempt(aws, process, monkeypatch, capsys):
+    good, fails = aws.upload("people/staff.csv", CLEAN["people/staff.csv"]), aws.upload("prices/LSE/A.csv", PRICES)
+    monkeypatch.setitem(sys.modules["sluice.processors"].PROCESSORS, "forecast", SimpleNamespace())
+
+    process(notification(good), notification(fails), (EVENTS / "test-event.json").read_text())
+
+    values = read(capsys.readouterr().out)
+    service = {"environment": "test", "service": "process"}
+    assert of(values, **service, state="SUCCEEDED", dataset="people")["Uploads"] == [1]
+    measures = of(values, **service)
+    assert sorted(measures["FailedAttempts"]) == [0, 1]
+    [headroom] = measures["MemoryHeadroom"]
+    assert measures["Bytes"] == [good.size] and measures["Duration"][0] > 0 and headroom < 1024
+    assert measures["CostPerUpload"][0] > 9
+
+
+def test_a_line_has_the_id_of_its_message_and_of_the_upload(aws, process, log):
+    uploads = [aws.upload(key, body) for key, body in CLEAN.items()]
+    process("poison", *map(notification, uploads))
+
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert {line["correlation_id"]: line.get("upload_id") for line in lines} == {
+        "0": None,
+        "1": uploads[0].id,
+        "2": uploads[1].id,
+    }

@@ -11,6 +11,7 @@ from local.invocation import Context
 from sluice.stream import applied
 from sluice.stream.readings import check_reading
 from sluice.stream.windows import ALL_SENSORS, Resolution, Window
+from support.metrics import of, read
 from support.readings import Put, batch, discarded, lines, message, read_processed, reading
 
 TIME = "2026-11-28T10:05:10Z"
@@ -341,3 +342,23 @@ def test_simulated_readings_are_put_by_the_schedules_time(aws, load, monkeypatch
 
     assert taken[0] == taken[1] != taken[2]
     assert {sensor for sensor, _ in taken[0]} == {"simulated-1", "simulated-2", "simulated-3"}
+
+
+def test_each_batch_is_counted_once_and_each_failed_attempt(deliver, stumble, capsys):
+    good, bad = puts(20, "warm"), puts(21, start=2)
+    assert deliver(batch(good)) == deliver(batch(good)) == []
+    stumble(bad[0].data)
+    assert deliver(batch(bad)) == [bad[0].number]
+
+    values = read(capsys.readouterr().out)
+    service = {"environment": "test", "service": "stream"}
+    counts = {"Uploads": [1], "RowsGood": [1], "RowsRejected": [1]}
+    assert of(values, **service, state="PARTIAL", dataset="temperature") == counts
+    assert of(values, **service)["FailedAttempts"] == [0, 1] and of(values, **service)["RejectedShare"] == [50]
+
+
+def test_a_line_has_the_first_record_of_its_batch(deliver, log):
+    deliver(batch(puts(20)))
+
+    [line] = map(json.loads, log.getvalue().splitlines())
+    assert line["correlation_id"].startswith("shardId-") and line["correlation_id"].endswith(line["first"])

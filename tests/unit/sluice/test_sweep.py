@@ -1,6 +1,7 @@
 """The sweep: what is lost goes back on the queue, what is spent ends, everything else stays as it is."""
 
 import dataclasses
+import io
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,7 @@ from sluice.queue import IntakeQueue
 from sluice.sweep import Sweep
 from sluice.upload import Outcome, Position, Upload
 from support.deployment import DATASETS, PRICES, invocation
+from support.metrics import of, read
 
 WHEN = datetime(2026, 11, 20, 12, tzinfo=UTC)
 START = Cursor.start()
@@ -28,7 +30,9 @@ def sweep(aws, **changes):
         "listing": Listing(aws.s3, "uploads"),
         "ledger": aws.ledger,
         "queue": IntakeQueue(aws.sqs, aws.queue),
-        "conclusion": Conclusion(catalogue=catalogue, ledger=aws.ledger, notifier=aws.notifier, environment="test"),
+        "conclusion": Conclusion(
+            catalogue=catalogue, ledger=aws.ledger, notifier=aws.notifier, environment="test", count=aws.count
+        ),
         "max_tries": 3,
         "clock": aws.clock,
     }
@@ -300,3 +304,44 @@ def test_a_run_by_hand_goes_on_under_the_alias(aws, module):
 
     [event] = module.functions.invoked
     assert (event["run"], event["max_versions"]) == (2, 1)
+
+
+def test_each_pass_tells_once_how_many_datasets_are_overdue_and_the_log_which(aws, module, monkeypatch, capsys):
+    expecting = [dataclasses.replace(each, expected=timedelta(days=1)) for each in module.catalogue]
+    monkeypatch.setattr(module, "catalogue", expecting)
+    aws.clock.now -= 60
+    accept(aws.intake(), aws.upload("prices/LSE/1.csv", PRICES))
+    log = io.StringIO()
+    monkeypatch.setattr(module.logger.registered_handler, "stream", log)
+
+    module.handler({"max_versions": 1}, Context("sweep"))
+    for event in module.functions.invoked:
+        module.handler(event, Context("sweep"))
+
+    values = of(read(capsys.readouterr().out), environment="test", service="process")
+    assert values == {"OverdueDatasets": [len(expecting) - 1]}
+    [line] = [json.loads(line) for line in log.getvalue().splitlines() if "overdue" in line]
+    assert line["datasets"] == [each.name for each in expecting if each.name != "prices"]
+
+
+def test_what_the_sweep_ends_is_counted(aws):
+    upload = aws.upload("prices/LSE/ABC.csv", PRICES)
+    spend(aws, upload)
+
+    assert run(aws).ended == 1
+    assert [(each.id, outcome.state) for each, outcome in aws.counted] == [(upload.id, "FAILED")]
+
+
+def test_all_runs_of_a_pass_have_one_correlation_id(aws, module, monkeypatch):
+    for number in range(2):
+        aws.upload(f"prices/LSE/{number}.csv", PRICES)
+    log = io.StringIO()
+    monkeypatch.setattr(module.logger.registered_handler, "stream", log)
+    first, second = Context("sweep"), Context("sweep")
+    second.aws_request_id = "another"
+
+    module.handler({"max_versions": 1}, first)
+    module.handler(module.functions.invoked[0], second)
+
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["correlation_id"] for line in lines] == [first.aws_request_id] * len(lines) and len(lines) == 2

@@ -1,5 +1,6 @@
 """Descriptors: what they mean, and how wrong ones are refused."""
 
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def test_placeholders_carry_over_to_the_result(tmp_path):
         ("schema:\n", "schema:\n  missingValues: [0]\n", 5, "put numbers and null in quotes"),
         ("schema:\n", "schema:\n  primaryKey: ip\n", 5, "'ip' is not the name of a field"),
         ("sluice:processor", "sluice:reject: 5 %\nsluice:processor", 9, "must be a number of rows"),
+        ("sluice:processor", "sluice:expected: daily\nsluice:processor", 9, "must be an ISO 8601 duration"),
         ("processor: clean", "processor: cleen", 9, "must be one of clean, forecast"),
         ("processor: clean", "processor: forecast", 9, "needs fields of the types string, date, number"),
         ("{team}/{name}.csv", "{name}/{name}.csv", 8, "each used once"),
@@ -113,13 +115,14 @@ def test_what_a_descriptor_says_reaches_its_dataset(tmp_path):
         tmp_path,
         GOOD.replace("dialect:\n", 'encoding: windows-1252\ndialect:\n  commentChar: "#"\n')
         .replace("schema:\n", "schema:\n  primaryKey: id\n")
-        .replace("sluice:processor", "sluice:reject: 5%\nsluice:processor"),
+        .replace("sluice:processor", "sluice:reject: 5%\nsluice:expected: P7D\nsluice:processor"),
     )
 
     assert (dataset.encoding, dataset.dialect) == ("windows-1252", Dialect(delimiter=";", comment="#"))
     assert dataset.primary_key == ("id",)
     assert dataset.fields[0].check("") == (None, ("constraint-error", "is required"))
     assert dataset.tolerance == Tolerance(share=Fraction(1, 20))
+    assert dataset.expected == timedelta(days=7)
 
 
 def test_a_header_stands_where_the_dialect_says(tmp_path):

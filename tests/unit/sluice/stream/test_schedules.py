@@ -113,7 +113,7 @@ def run(load, monkeypatch) -> Iterator[Callable[[list[Put], set[bytes], bytes], 
 
         stream.lake = memory.lake
         stream.intake = StreamIntake(
-            dataset=temperature, **memory.adapters(), environment="test", check=check
+            dataset=temperature, **memory.adapters(), environment="test", count=memory.count, check=check
         )
         rollup.rollup = RollUp(memory.windows)
         schedule = Schedule(memory, stream.handler, rollup.handler, choose)
