@@ -49,7 +49,7 @@ SCHEMA = Path(buildspec.__file__).with_name("buildspec.schema.json")
         ("version: 0.2\nphases: {}\nartifacts: {files: [x], exclude: y}", "artifacts: unknown key 'exclude'"),
         ("version: 0.2\nphases: {}\nartifacts: {files: [x], enable-symlinks: yes}", "enable-symlinks"),
         ("version: 0.2\nphases: {}\nartifacts: {files: [x], s3-prefix: y}", "s3-prefix"),
-        ("version: 0.2\nphases: {}\nartifacts: {files: [x], discard-paths: maybe}", "artifacts.discard-paths: .maybe. is not"),
+        ("version: 0.2\nphases: {}\nartifacts: {files: [x], discard-paths: maybe}", "discard-paths: .maybe. is not"),
         ("version: 0.2\nphases: {}\nreports: {unit: {file: []}}", "reports.unit: unknown key 'file'"),
         ("version: 0.2\nphases: {}\ncache: {path: []}", "cache: unknown key 'path'"),
         ("version: 0.2\nversion: 0.2\nphases: {}", "line 2: version is given twice"),
