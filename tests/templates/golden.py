@@ -41,7 +41,7 @@ def difference(name: str, text: str) -> str:
     """What a reviewer would see of a file of golden/: nothing where it is as the tree gives it."""
     path = FOLDER / name
     kept = path.read_text() if path.exists() else ""
-    return "\n".join(difflib.unified_diff(kept.splitlines(), text.splitlines(), "kept", "now", n=6, lineterm=""))
+    return "\n".join(difflib.unified_diff(kept.splitlines(), text.splitlines(), "kept", "now", n=2, lineterm=""))
 
 
 def _packaged() -> Iterator[tuple[str, dict]]:
