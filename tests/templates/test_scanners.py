@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import json
 
 import pytest
 
@@ -17,26 +18,29 @@ OTHERS = JWT | {"ApiAllowedOrigins": "https://www.example.org"}
 
 # A resource, what is taken from it, and who sees that.
 BROKEN = [
-    ("staging/buckets/Uploads", ["PublicAccessBlockConfiguration"], {"checkov": "CKV_AWS_53", "guard": "CT.S3.PR.1"}),
-    (
-        *("production/ledger/Ledger", ["PointInTimeRecoverySpecification"]),
-        {"checkov": "CKV_AWS_28", "guard": "CT.DYNAMODB.PR.1"},
-    ),
-    ("production/buckets/UploadsPolicy", ["PolicyDocument", "Statement", 0, "Condition"], {"guard": "CT.S3.PR.8"}),
-    ("staging/notifications/Key", ["EnableKeyRotation"], {"checkov": "CKV_AWS_7", "guard": "CT.KMS.PR.1"}),
+    ("buckets/Uploads", ["PublicAccessBlockConfiguration"], {"checkov": "CKV_AWS_53", "guard": "CT.S3.PR.1"}),
+    ("ledger/Ledger", ["PointInTimeRecoverySpecification"], {"checkov": "CKV_AWS_28", "guard": "CT.DYNAMODB.PR.1"}),
+    ("buckets/UploadsPolicy", ["PolicyDocument", "Statement", 0, "Condition"], {"guard": "CT.S3.PR.8"}),
+    ("notifications/Key", ["EnableKeyRotation"], {"checkov": "CKV_AWS_7", "guard": "CT.KMS.PR.1"}),
 ]
 
 
+@functools.cache
 def deployed() -> dict[str, dict]:
-    """Every resource of every template, as `<environment>/<template>/<logical id>`."""
-    found = {}
-    for name, api in (("staging", {}), ("production", OTHERS)):
+    """Every resource of every template as `<environment>/<template>/<logical id>`, those of staging where they are
+    other than production's, but for its name."""
+    found, seen = {}, set()
+    for name, api in (("production", OTHERS), ("staging", {})):
         stacks = deployment(name, "ops@example.org", **EVERYTHING | DOMAIN | api)
         if name == "staging":
             stacks |= {"teardown": teardown(stacks), "github-oidc": github(stacks=stacks)}
         for template, stack in stacks.items():
             for logical, resource in stack.resources.items():
-                found[f"{name}/{template}/{logical}"] = {key: resource[key] for key in ("Type", "Properties")}
+                one = {key: resource[key] for key in ("Type", "Properties")}
+                text = template + logical + json.dumps(one).replace("staging", "production")
+                if text not in seen:
+                    seen.add(text)
+                    found[f"{name}/{template}/{logical}"] = one
     return found
 
 
@@ -44,7 +48,7 @@ def broken() -> dict[str, dict]:
     """The resources of BROKEN with something taken away, as `broken/...`."""
     found = {}
     for name, path, _ in BROKEN:
-        found[f"broken/{name}"] = node = copy.deepcopy(deployed()[name])
+        found[f"broken/{name}"] = node = copy.deepcopy(deployed()[f"production/{name}"])
         for key in ("Properties", *path[:-1]):
             node = node[key]
         del node[path[-1]]
