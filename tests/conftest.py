@@ -15,6 +15,10 @@ if os.environ.get("CI"):
 _state = tempfile.TemporaryDirectory()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write tests/templates/golden/ anew")
+
+
 def pytest_configure() -> None:
     """No test sees an AWS account: tests that need one make a fake or start the local cloud."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:

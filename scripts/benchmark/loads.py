@@ -62,7 +62,7 @@ def measure(*, is_quick: bool) -> dict:
                     [run] = on_one_core(command, environment)
                     took = run["seconds"]
                 table = "people" if contender == "ours" else "peers"
-                [(found,)] = connection.fetch(f"SELECT COUNT(*) FROM {table}")
+                [(found,)] = connection.fetch(f"SELECT COUNT(*) FROM {table}")  # one of two names  # nosec B608
                 connection.commit()
                 if found != sizes[size] - repeated[size]:
                     raise SystemExit(f"scripts/bench: {contender} has loaded {found} rows")

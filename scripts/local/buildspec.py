@@ -1,20 +1,26 @@
 """A buildspec (version 0.2), read and checked the way CodeBuild reads it.
 
 Source: https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html
-What this machine cannot do is refused by name; nothing is skipped in silence.
+Its form is that of buildspec.schema.json. What this machine cannot do is refused by name; nothing is skipped in
+silence.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import yaml
 
 PHASES = ("install", "pre_build", "build", "post_build")
 SHELLS = {"bash": "bash", "/bin/bash": "bash", "sh": "sh", "/bin/sh": "sh"}
 
 _YES = {"yes", "true", "on"}
-_NO = {"no", "false", "off", ""}
+_SCHEMA = json.loads(Path(__file__).with_name("buildspec.schema.json").read_text(encoding="utf-8"))
+_VALIDATOR = jsonschema_rs.Draft202012Validator(_SCHEMA)
+_KINDS = {"object": "a mapping", "array": "a list", "string": "text"}
 
 
 class BuildspecError(ValueError):
@@ -75,14 +81,10 @@ class _Loader(yaml.BaseLoader):
 def parse(text: str) -> Buildspec:
     """Read a buildspec. Raises BuildspecError naming the key or the line that is wrong."""
     try:
-        document = yaml.load(text, Loader=_Loader)  # a SafeLoader  # nosec B506
+        top = yaml.load(text, Loader=_Loader)  # a SafeLoader  # nosec B506
     except yaml.YAMLError as error:
         raise BuildspecError(f"not YAML: {error}") from None
-    top = _mapping(
-        document, "buildspec", {"version", "run-as", "env", "proxy", "batch", "phases", "reports", "artifacts", "cache"}
-    )
-    if top.get("version") != "0.2":
-        raise BuildspecError(f"version is {top.get('version')!r}: only 0.2 is run here")
+    _check(top)
     for key, why in (
         ("run-as", "commands run as you"),
         ("proxy", "there is no proxy server"),
@@ -90,48 +92,50 @@ def parse(text: str) -> Buildspec:
     ):
         if key in top:
             raise BuildspecError(f"{key} is not supported locally: {why}")
-    if "phases" not in top:
-        raise BuildspecError("phases is missing")
-
-    env = _env(top.get("env"))
-    phases = _mapping(top["phases"], "phases", set(PHASES))
-    runtimes = _texts_by_name(
-        phases.get("install", {}).get("runtime-versions") if isinstance(phases.get("install"), dict) else None,
-        "phases.install.runtime-versions",
-    )
     primary, secondary = _artifacts(top.get("artifacts"))
     return Buildspec(
-        phases={name: _phase(name, phases[name]) for name in PHASES if name in phases},
-        runtimes=runtimes,
+        phases={name: _phase(name, top["phases"][name]) for name in PHASES if name in top["phases"]},
+        runtimes=top["phases"].get("install", {}).get("runtime-versions", {}),
         artifact=primary,
         secondary_artifacts=secondary,
-        notices=(*_reports(top.get("reports")), *_cache(top.get("cache"))),
-        **env,
+        notices=tuple(_notices(top)),
+        **_env(top.get("env", {})),
     )
 
 
-def _env(value: Any) -> dict[str, Any]:
-    env = _mapping(
-        value,
-        "env",
-        {"shell", "variables", "parameter-store", "secrets-manager", "exported-variables", "git-credential-helper"},
-    )
-    if _flag(env.get("git-credential-helper", ""), "env.git-credential-helper"):
+def _check(document: Any) -> None:
+    """Raises BuildspecError with all that is not of the schema's form."""
+    if wrong := [_described(error) for error in _VALIDATOR.iter_errors(document)]:
+        raise BuildspecError("; ".join(wrong))
+
+
+def _described(error: jsonschema_rs.ValidationError) -> str:
+    where = ".".join(map(str, error.instance_path))
+    given = error.kind.as_dict()
+    match error.kind.name:
+        case "additionalProperties":
+            return f"{where or 'buildspec'}: unknown key {', '.join(map(repr, given['unexpected']))}"
+        case "required":
+            return f"{where}.{given['property']} is missing".removeprefix(".")
+        case "type":
+            quoted = " (quote a command that contains ': ')" if isinstance(error.instance, dict) else ""
+            return f"{where or 'buildspec'} must be {_KINDS[given['types'][0]]}{quoted}"
+    return f"{where}: {error.message}"
+
+
+def _env(env: Mapping[str, Any]) -> dict[str, Any]:
+    if _flag(env.get("git-credential-helper")):
         raise BuildspecError("env.git-credential-helper is not supported locally: the source is a zip, not a clone")
     shell = env.get("shell", "sh")
     if shell not in SHELLS:
         raise BuildspecError(f"env.shell is {shell!r}: bash or /bin/sh")
     found = {
         "shell": SHELLS[shell],
-        "variables": _texts_by_name(env.get("variables"), "env.variables"),
-        "parameters": _texts_by_name(env.get("parameter-store"), "env.parameter-store"),
-        "secrets": _texts_by_name(env.get("secrets-manager"), "env.secrets-manager"),
-        "exported": _texts(env.get("exported-variables", []), "env.exported-variables"),
+        "variables": env.get("variables", {}),
+        "parameters": env.get("parameter-store", {}),
+        "secrets": env.get("secrets-manager", {}),
+        "exported": tuple(env.get("exported-variables", [])),
     }
-    for section in ("variables", "parameters", "secrets"):
-        for name in found[section]:
-            if name.startswith("CODEBUILD_"):
-                raise BuildspecError(f"env: {name}: names that start with CODEBUILD_ are reserved")
     for name in found["exported"]:
         if name.startswith("AWS_") or name in found["parameters"] or name in found["secrets"]:
             raise BuildspecError(
@@ -140,106 +144,47 @@ def _env(value: Any) -> dict[str, Any]:
     return found
 
 
-def _phase(name: str, value: Any) -> Phase:
+def _phase(name: str, phase: Mapping[str, Any]) -> Phase:
     where = f"phases.{name}"
-    keys = {"run-as", "on-failure", "commands", "finally"} | ({"runtime-versions"} if name == "install" else set())
-    phase = _mapping(value, where, keys)
     if "run-as" in phase:
         raise BuildspecError(f"{where}.run-as is not supported locally: commands run as you")
-    if "commands" not in phase and name != "install":
-        raise BuildspecError(f"{where}.commands is missing")
     on_failure = phase.get("on-failure")
     if on_failure not in (None, "ABORT", "CONTINUE"):
         raise BuildspecError(f"{where}.on-failure is {on_failure!r}: ABORT or CONTINUE; RETRY is not supported locally")
-    return Phase(
-        _texts(phase.get("commands", []), f"{where}.commands"),
-        _texts(phase.get("finally", []), f"{where}.finally"),
-        on_failure,
-    )
+    return Phase(tuple(phase.get("commands", ())), tuple(phase.get("finally", ())), on_failure)
 
 
-def _artifacts(value: Any) -> tuple[Artifact | None, dict[str, Artifact]]:
-    if value is None:
+def _artifacts(primary: Mapping[str, Any] | None) -> tuple[Artifact | None, dict[str, Artifact]]:
+    if primary is None:
         return None, {}
     where = "artifacts"
-    keys = {"files", "name", "discard-paths", "base-directory", "exclude-paths", "enable-symlinks", "s3-prefix"}
-    primary = _mapping(value, where, keys | {"secondary-artifacts"})
-    secondary = _mapping(primary.get("secondary-artifacts"), f"{where}.secondary-artifacts")
+    secondary = primary.get("secondary-artifacts", {})
     return _artifact(primary, where), {
-        name: _artifact(
-            _mapping(item, f"{where}.secondary-artifacts.{name}", keys), f"{where}.secondary-artifacts.{name}"
-        )
-        for name, item in secondary.items()
+        name: _artifact(item, f"{where}.secondary-artifacts.{name}") for name, item in secondary.items()
     }
 
 
 def _artifact(value: Mapping[str, Any], where: str) -> Artifact:
     """`name` is checked and then unused, as on AWS: CodePipeline names the outputs."""
-    if _flag(value.get("enable-symlinks", ""), f"{where}.enable-symlinks"):
+    if _flag(value.get("enable-symlinks")):
         raise BuildspecError(f"{where}.enable-symlinks is not supported locally")
     if "s3-prefix" in value:
         raise BuildspecError(f"{where}.s3-prefix is not supported locally: CodePipeline names the object")
-    if "files" not in value:
-        raise BuildspecError(f"{where}.files is missing")
     excluded = value.get("exclude-paths", [])
     return Artifact(
-        files=_texts(value["files"], f"{where}.files"),
+        files=tuple(value["files"]),
         base_directory=value.get("base-directory", "."),
-        exclude_paths=_texts([excluded] if isinstance(excluded, str) else excluded, f"{where}.exclude-paths"),
-        discard_paths=_flag(value.get("discard-paths", ""), f"{where}.discard-paths"),
+        exclude_paths=tuple([excluded] if isinstance(excluded, str) else excluded),
+        discard_paths=_flag(value.get("discard-paths")),
     )
 
 
-def _reports(value: Any) -> list[str]:
-    notices = []
-    for name, group in _mapping(value, "reports").items():
-        group = _mapping(group, f"reports.{name}", {"files", "file-format", "base-directory", "discard-paths"})
-        if "files" not in group:
-            raise BuildspecError(f"reports.{name}.files is missing")
-        notices.append(f"reports: the report group {name} is checked but not collected locally")
-    return notices
+def _notices(top: Mapping[str, Any]) -> list[str]:
+    """What is checked and then left undone: a cache changes how long a build takes, never what it makes."""
+    reports = top.get("reports", {})
+    notices = [f"reports: the report group {name} is checked but not collected locally" for name in reports]
+    return notices + ["cache: nothing is kept between local builds"] * ("cache" in top)
 
 
-def _cache(value: Any) -> list[str]:
-    """The keys that AWS knows; a cache changes how long a build takes, never what it makes."""
-    if value is None:
-        return []
-    cache = _mapping(value, "cache", {"action", "key", "fallback-keys", "paths"})
-    if "paths" not in cache:
-        raise BuildspecError("cache.paths is missing")
-    _texts(cache["paths"], "cache.paths")
-    return ["cache: nothing is kept between local builds"]
-
-
-def _mapping(value: Any, where: str, keys: set[str] | None = None) -> dict[str, Any]:
-    if value is None or value == "":
-        return {}
-    if not isinstance(value, dict):
-        raise BuildspecError(f"{where} must be a mapping")
-    for key in value:
-        if keys is not None and key not in keys:
-            raise BuildspecError(f"{where}: unknown key {key!r} (known: {', '.join(sorted(keys))})")
-    return value
-
-
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise BuildspecError(f"{where} must be a list")
-    for item in value:
-        if not isinstance(item, str):
-            raise BuildspecError(f"{where}: {item!r} is not text; quote a command that contains ': '")
-    return tuple(value)
-
-
-def _texts_by_name(value: Any, where: str) -> dict[str, str]:
-    found = _mapping(value, where)
-    for name, item in found.items():
-        if not isinstance(item, str):
-            raise BuildspecError(f"{where}.{name} must be text")
-    return found
-
-
-def _flag(value: Any, where: str) -> bool:
-    if not isinstance(value, str) or value.lower() not in _YES | _NO:
-        raise BuildspecError(f"{where} must be yes or no")
-    return value.lower() in _YES
+def _flag(value: str | None) -> bool:
+    return value is not None and value.lower() in _YES

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import pytest
 
 from local.artifacts import ArtifactError, glob, pack, unpack
-from local.buildspec import BuildspecError, parse
 from local.codebuild import BuildResult, run_build
 
 BASE = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
@@ -496,54 +495,6 @@ def _write(folder: Path, *more: str) -> None:
 
 
 # --- what is refused --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("phases: {}", "version is None"),
-        ("version: 0.1\nphases: {}", "version is '0.1'"),
-        ("version: 0.2", "phases is missing"),
-        ("version: 0.2\nphase: {}", "unknown key 'phase'"),
-        ("version: 0.2\nphases: {deploy: {commands: []}}", "phases: unknown key 'deploy'"),
-        ("version: 0.2\nphases: {build: {command: []}}", "phases.build: unknown key 'command'"),
-        ("version: 0.2\nphases: {build: {finally: []}}", "phases.build.commands is missing"),
-        ("version: 0.2\nphases: {build: {commands: echo x}}", "phases.build.commands must be a list"),
-        ("version: 0.2\nphases:\n  build:\n    commands:\n      - echo key: value", "quote a command"),
-        ("version: 0.2\nphases: {build: {commands: [], on-failure: RETRY}}", "RETRY is not supported"),
-        (
-            "version: 0.2\nphases: {build: {commands: [], runtime-versions: {python: 3.13}}}",
-            "unknown key 'runtime-versions'",
-        ),
-        ("version: 0.2\nphases: {build: {commands: [], run-as: ann}}", "run-as is not supported"),
-        ("version: 0.2\nphases: {}\nrun-as: ann", "run-as is not supported"),
-        ("version: 0.2\nphases: {}\nproxy: {logs: yes}", "proxy is not supported"),
-        ("version: 0.2\nphases: {}\nbatch: {}", "batch is not supported"),
-        ("version: 0.2\nphases: {}\nenv: {variable: {}}", "env: unknown key 'variable'"),
-        ("version: 0.2\nphases: {}\nenv: {shell: powershell.exe}", "env.shell"),
-        ("version: 0.2\nphases: {}\nenv: {variables: {CODEBUILD_X: 1}}", "reserved"),
-        ("version: 0.2\nphases: {}\nenv: {variables: {X: [1]}}", "env.variables.X must be text"),
-        (
-            "version: 0.2\nphases: {}\nenv: {exported-variables: [AWS_REGION]}",
-            "AWS_REGION is a secret or starts with AWS_",
-        ),
-        ("version: 0.2\nphases: {}\nenv: {parameter-store: {P: /p}, exported-variables: [P]}", "P is a secret"),
-        ("version: 0.2\nphases: {}\nenv: {git-credential-helper: yes}", "git-credential-helper"),
-        ("version: 0.2\nphases: {}\nartifacts: {name: x}", "artifacts.files is missing"),
-        ("version: 0.2\nphases: {}\nartifacts: {files: [x], exclude: y}", "artifacts: unknown key 'exclude'"),
-        ("version: 0.2\nphases: {}\nartifacts: {files: [x], enable-symlinks: yes}", "enable-symlinks"),
-        ("version: 0.2\nphases: {}\nartifacts: {files: [x], s3-prefix: y}", "s3-prefix"),
-        ("version: 0.2\nphases: {}\nartifacts: {files: [x], discard-paths: maybe}", "must be yes or no"),
-        ("version: 0.2\nphases: {}\nreports: {unit: {file: []}}", "reports.unit: unknown key 'file'"),
-        ("version: 0.2\nphases: {}\ncache: {path: []}", "cache: unknown key 'path'"),
-        ("version: 0.2\nversion: 0.2\nphases: {}", "line 2: version is given twice"),
-        ("version: 0.2\nphases: [", "not YAML"),
-        ("[]", "buildspec must be a mapping"),
-    ],
-)
-def test_refused(text: str, message: str) -> None:
-    with pytest.raises(BuildspecError, match=message.replace("[", r"\[")):
-        parse(text)
 
 
 def test_a_wrong_buildspec_fails_the_build_before_its_phases(build: Builder) -> None:

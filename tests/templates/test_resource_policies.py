@@ -187,6 +187,19 @@ def test_a_key_leaves_the_rest_to_iam(policy: dict) -> None:
     assert (statement["Action"], statement["Resource"]) == ("kms:*", "*")
 
 
+@pytest.mark.parametrize("policy", KEY_POLICIES)
+def test_only_services_make_grants_on_a_key(policy: dict) -> None:
+    """https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-grant-is-for-aws-resource"""
+    person, service = {"aws:PrincipalIsAWSService": "false"}, {"aws:PrincipalIsAWSService": "true"}
+    for context in (person, person | {"kms:GrantIsForAWSResource": "false"}, {}):
+        assert admits(policy, SOMEBODY, "kms:CreateGrant", "*", context) == "Deny", context
+    # As RDS does in the name of who makes a cluster, and a service by itself.
+    for_resource = person | {"kms:GrantIsForAWSResource": "true"}
+    assert admits(policy, SOMEBODY, "kms:CreateGrant", "*", for_resource) != "Deny"
+    assert admits(policy, "rds.amazonaws.com", "kms:CreateGrant", "*", service) != "Deny"
+    assert admits(policy, SOMEBODY, "kms:DescribeKey", "*", person) != "Deny"
+
+
 def test_nobody_is_let_in_for_everything() -> None:
     broad = set()
     documents = [document(which) for which in POLICIES] + KEY_POLICIES

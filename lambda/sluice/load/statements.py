@@ -1,7 +1,8 @@
 """The SQL of one load, from the text of its rows to the rows in their table.
 
 What both MySQL 8 and MariaDB take, and a temporary table no more than once a statement, as MySQL wants it. Where values
-are given with a statement, `%s` stands for each of them and `%%` for a percent sign.
+are given with a statement, `%s` stands for each of them and `%%` for a percent sign. What is put into the SQL itself
+(`nosec`) are names of this module and of the descriptor, which are quoted, and numbers of our own.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,13 +37,13 @@ CREATE_LOADS = (
     "updated BIGINT NOT NULL, duplicates BIGINT NOT NULL, loaded_at DATETIME(6) NOT NULL, errors LONGBLOB NOT NULL)"
 )
 RECORD = (
-    f"INSERT INTO {LOADS} (upload, table_name, inserted, updated, duplicates, loaded_at, errors) "
+    f"INSERT INTO {LOADS} (upload, table_name, inserted, updated, duplicates, loaded_at, errors) "  # nosec B608
     "VALUES (%s, %s, 0, 0, 0, UTC_TIMESTAMP(6), '')"
 )
 # Its rows have the number, which takes less room in them than the upload's id.
 NUMBER = "SELECT LAST_INSERT_ID()"
-RECORDED = f"SELECT inserted, updated, duplicates, errors FROM {LOADS} WHERE upload = %s"
-COUNTED = f"UPDATE {LOADS} SET inserted = %s, updated = %s, duplicates = %s, errors = %s WHERE number = %s"
+RECORDED = f"SELECT inserted, updated, duplicates, errors FROM {LOADS} WHERE upload = %s"  # nosec B608
+COUNTED = f"UPDATE {LOADS} SET inserted = %s, updated = %s, duplicates = %s, errors = %s WHERE number = %s"  # nosec B608
 DROP_STAGED = f"DROP TEMPORARY TABLE IF EXISTS {STAGING}, {CONTESTED}"
 
 
@@ -91,7 +92,7 @@ def transfer(dataset: Dataset) -> str:
     values = {name(field.name): f"s.{name(field.name)}" for field in dataset.fields}
     values |= {column.name: f"u.{column.name}" for column in own_columns(dataset)} | {"sluice_row": "s.sluice_row"}
     sql = (
-        f"INSERT INTO {target} ({', '.join(values)}) SELECT STRAIGHT_JOIN {', '.join(values.values())} "
+        f"INSERT INTO {target} ({', '.join(values)}) SELECT STRAIGHT_JOIN {', '.join(values.values())} "  # nosec B608
         f"FROM {_UPLOAD} JOIN {STAGING} AS s ORDER BY {_list(f's.{column}' for column in _order(dataset, name))}"
     )
     if mode == "append":
@@ -127,7 +128,7 @@ def count_duplicates(dataset: Dataset, among_contested: bool) -> str:
     upload. Its one key is the primary key. They are looked for among all staged rows, or those whose key `contest` has
     kept."""
     return (
-        "SELECT STRAIGHT_JOIN COUNT(*), COALESCE(SUM(k0.sluice_upload = u.sluice_upload), 0) "
+        "SELECT STRAIGHT_JOIN COUNT(*), COALESCE(SUM(k0.sluice_upload = u.sluice_upload), 0) "  # nosec B608
         f"FROM {_clashes(dataset, among_contested)}"
     )
 
@@ -141,7 +142,7 @@ def list_duplicates(dataset: Dataset, among_contested: bool, limit: int) -> str:
         holders += [f"COALESCE(h{place}.upload, k{place}.sluice_upload)", f"k{place}.sluice_row"]
         loads.append(f"LEFT JOIN {LOADS} AS h{place} ON h{place}.number = k{place}.sluice_upload")
     return (
-        f"SELECT STRAIGHT_JOIN {', '.join(['s.sluice_row', *parts, *holders])} "
+        f"SELECT STRAIGHT_JOIN {', '.join(['s.sluice_row', *parts, *holders])} "  # nosec B608
         f"FROM {_clashes(dataset, among_contested, loads)} ORDER BY s.sluice_row LIMIT {limit}"
     )
 
