@@ -6,7 +6,7 @@ import re
 import pytest
 
 from templates.cfn import ACCOUNT, KEY_ID, REGION, ROOT, load, resources
-from templates.decisions import Row, may_not
+from templates.decisions import Row, may, may_not
 from templates.roles import TABLE
 from templates.roles.names import (
     BOUNDARY,
@@ -23,7 +23,7 @@ from templates.roles.names import (
     role,
     stack,
 )
-from templates.test_policies import decide, lines, listed, with_only
+from templates.test_policies import decide, lines, listed, statements, with_only
 
 DOCUMENT = STACKS["boundary"].properties("Boundary")["PolicyDocument"]
 # Made by who deploys: scripts/bootstrap, the owner, a partner.
@@ -105,6 +105,14 @@ def test_everything_that_cloudformation_makes_is_asked_for_the_boundary() -> Non
 @pytest.mark.parametrize("role_of", BOUNDED, ids=lambda role_of: role_of[1])
 def test_what_a_role_may_the_boundary_leaves_it(role_of: tuple[str, str]) -> None:
     taken = [(action, str(row)) for action, row in lines(role_of, True) if not decide([DOCUMENT], action, row)]
+    # And on the whole of what it is granted it on, which an action on many resources is asked for.
+    taken += [
+        (action, resource)
+        for _, statement in statements(*role_of)
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if not decide([DOCUMENT], action, may(action, resource))
+    ]
     assert taken == []
 
 
