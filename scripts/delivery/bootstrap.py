@@ -1,5 +1,6 @@
-"""Creates or updates a pipeline: the stack of what acts on the application (templates/target.yaml), then the pipeline's
-own (pipeline.yaml), and says what is left to do by hand.
+"""Creates or updates a pipeline: the stack of what bounds the application's roles (templates/boundary.yaml), that of
+what acts on the application (templates/target.yaml), then the pipeline's own (pipeline.yaml), and says what is left to
+do by hand.
 
 AWS credentials, region and endpoint come from the usual places (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, ~/.aws/...).
 """
@@ -22,11 +23,13 @@ from delivery.subscriptions import subscriptions
 ENVIRONMENTS = ("staging", "production")
 ROOT = Path(__file__).parents[2]
 PIPELINE = ROOT / "pipeline.yaml"
+BOUNDARY = ROOT / "templates" / "boundary.yaml"
 TARGET = ROOT / "templates" / "target.yaml"
 
 # What it takes.
 _RIGHTS = (
-    "Use credentials that may manage what pipeline.yaml and templates/target.yaml create: IAM, S3, SNS, KMS and more"
+    "Use credentials that may manage what pipeline.yaml, templates/target.yaml and templates/boundary.yaml create: IAM, S3, "
+    "SNS, KMS and more"
 )
 
 Client = Callable[[str], Any]
@@ -40,10 +43,11 @@ def deploy_pipeline(
     *,
     stack_name: str | None = None,
 ) -> dict[str, str]:
-    """Bring the target's stack and the pipeline's to `parameters` and return the pipeline's outputs by name.
+    """Bring the target's two stacks and the pipeline's to `parameters` and return the pipeline's outputs by name.
 
     `client` makes a boto3 client of a service in the pipeline's account, `target` in the application's, which may be
-    the same. `parameters` are those of pipeline.yaml but the target's roles. See `stack.deploy` for the rest.
+    the same. `parameters` are those of pipeline.yaml but what the target's stacks put out. See `stack.deploy` for the
+    rest.
     """
     environment = parameters["Environment"]
     name = stack_name or f"sluice-pipeline-{environment}"
@@ -51,8 +55,10 @@ def deploy_pipeline(
     _check_target(client, target, name)
     account = client("sts").get_caller_identity()["Account"]
     given = {"Environment": environment, "PipelineAccount": account, "PipelineStack": name}
-    roles = stack.deploy(target("cloudformation"), f"sluice-target-{environment}", TARGET, given, say)
-    return stack.deploy(client("cloudformation"), name, PIPELINE, {**parameters, **roles}, say)
+    cloudformation, own = target("cloudformation"), f"sluice-target-{environment}"
+    boundary = stack.deploy(cloudformation, f"{own}-boundary", BOUNDARY, {"Environment": environment}, say)
+    roles = stack.deploy(cloudformation, own, TARGET, {**given, **boundary}, say)
+    return stack.deploy(client("cloudformation"), name, PIPELINE, {**parameters, **boundary, **roles}, say)
 
 
 def update(
@@ -69,7 +75,8 @@ def update(
     not cancel, this one must not go on either: it would deploy by the old stages what was pushed with the new ones.
     """
     # CloudFormation starts the other execution before it is done with the stack that holds the pipeline.
-    stack.settled(target("cloudformation"), f"sluice-target-{parameters['Environment']}", say)
+    for name in (f"sluice-target-{parameters['Environment']}-boundary", f"sluice-target-{parameters['Environment']}"):
+        stack.settled(target("cloudformation"), name, say)
     before = stack.settled(client("cloudformation"), stack_name, say)
     if before is None:
         raise StackError(f"there is no stack {stack_name} to update")

@@ -2,10 +2,13 @@
 
 import json
 
+import pytest
+
 from local.deployment import ROOT_STACK
 from support.cases import case
-from support.deployed import GOOD
+from support.deployed import GOOD, used
 from support.flow import flowing
+from templates.roles.reasons import TAKEN
 
 # Published anew by every release of code, with the alarms that watch the new version alone.
 VERSIONS = {"Lambda/ProcessVersion", "Lambda/SweepVersion", "Lambda/DriftVersion"}
@@ -69,6 +72,17 @@ def failed_action(execution: dict) -> str:
 def processes(deployment, key: str) -> str:
     [ending] = deployment.process({key: GOOD}, timeout=60)
     return ending.reason
+
+
+@pytest.mark.parametrize(("stack", "logical_id"), TAKEN)
+def test_a_step_takes_what_its_role_is_granted(deployment, stack, logical_id):
+    """But for what tests/templates/roles/reasons.py gives a reason for."""
+    found = deployment.cloud.client("cloudformation").describe_stack_resource(
+        StackName=f"sluice-{stack}-staging", LogicalResourceId=logical_id
+    )
+    role = found["StackResourceDetail"]["PhysicalResourceId"]
+
+    assert set(TAKEN[stack, logical_id].split()) <= used(deployment, role, "Allow")
 
 
 def test_a_push_of_an_identical_tree_changes_nothing(deployment, checkout):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from local.deployment import Deployment
+from support.cloud import refusal
 from support.deployed import GOOD, actions, notification, role_name, send, until, used
 
 # Its result has more than one part.
@@ -132,3 +133,28 @@ def test_an_action_taken_away_is_missed(deployment, role, granted, action, about
         until(lambda: action in used(deployment, role, "ImplicitDeny", about))
     finally:
         iam.put_role_policy(RoleName=role, PolicyName="process", PolicyDocument=json.dumps(granted))
+
+
+def test_a_role_that_is_given_everything_keeps_within_the_boundary(deployment, role, granted):
+    """As by a policy that nobody has looked at."""
+    cloud, bucket = deployment.cloud, deployment.outputs()["UploadsBucket"]
+    iam, everything = cloud.client("iam"), {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+    iam.put_role_policy(RoleName=role, PolicyName="everything", PolicyDocument=document)
+    try:
+        arn = iam.get_role(RoleName=role)["Role"]["Arn"]
+        credentials = cloud.assume(arn, "thief", service="lambda.amazonaws.com")
+        s3, own, key = cloud.client("s3", credentials), cloud.client("iam", credentials), "prices/LSE/bounded.csv"
+
+        version = s3.put_object(Bucket=bucket, Key=key, Body=b"")["VersionId"]
+        taken = {
+            "its upload again": (s3.delete_object, {"Bucket": bucket, "Key": key, "VersionId": version}),
+            "an artifact": (s3.put_object, {"Bucket": deployment.pipeline["ArtifactBucket"], "Key": "x", "Body": b""}),
+            "a role": (own.create_role, {"RoleName": "x", "AssumeRolePolicyDocument": "{}"}),
+            "a policy": (own.put_role_policy, {"RoleName": role, "PolicyName": "x", "PolicyDocument": document}),
+            "its freedom": (own.delete_role_permissions_boundary, {"RoleName": role}),
+        }
+        refused = {what: refusal(call, **arguments) for what, (call, arguments) in taken.items()}
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="everything")
+    assert set(refused.values()) <= {"AccessDenied", "AccessDeniedException"}, refused

@@ -36,7 +36,9 @@ def test_a_push_deploys_into_the_other_account(apart: Deployment, checkout: Chec
     [ending] = apart.process({"prices/LSE/there.csv": GOOD})
     assert ending.state == "SUCCEEDED"
     assert stacks(apart.cloud) == {"sluice-pipeline-staging"}
-    assert stacks(apart.target) == {"sluice-target-staging", "sluice-staging"}
+    assert stacks(apart.target) == {
+        *("sluice-target-staging-boundary", "sluice-target-staging", "sluice-staging"),
+    }
     # The smoke test has passed there, and left its stamp here.
     bucket = apart.pipeline["ArtifactBucket"]
     assert apart.cloud.client("s3").list_objects_v2(Bucket=bucket, Prefix="tested/")["KeyCount"] == 1

@@ -520,12 +520,47 @@ def objects_of_other_accounts(cloud: Cloud) -> None:
     assert deploy(cloud.of("444455556666"), template, unique("apart"))["StackStatus"] == "CREATE_COMPLETE"
 
 
+def role_boundaries(cloud: Cloud) -> None:
+    bounding = """
+Parameters:
+  Action: {Type: String}
+Resources:
+  First: {Type: AWS::IAM::ManagedPolicy, Properties: {PolicyDocument: {
+    Version: '2012-10-17', Statement: [{Effect: Allow, Action: !Ref Action, Resource: '*'}]}}}
+  Second: {Type: AWS::IAM::ManagedPolicy, Properties: {PolicyDocument: {
+    Version: '2012-10-17', Statement: [{Effect: Allow, Action: 'sns:*', Resource: '*'}]}}}
+  Role: {Type: AWS::IAM::Role, Properties: {PermissionsBoundary: !Ref %s,
+    AssumeRolePolicyDocument: {Version: '2012-10-17', Statement: [
+      {Effect: Allow, Principal: {AWS: 'arn:aws:iam::111122223333:root'}, Action: 'sts:AssumeRole'}]},
+    Policies: [{PolicyName: all, PolicyDocument: {
+      Version: '2012-10-17', Statement: [{Effect: Allow, Action: ['sqs:*', 'sns:*'], Resource: '*'}]}}]}}
+Outputs:
+  Role: {Value: !GetAtt Role.Arn}
+"""
+    name = unique("bounded")
+
+    def may(policy: str) -> list[bool]:
+        arn = deploy(cloud, bounding % policy, name, Action="sqs:ListQueues")["Outputs"]["Role"]
+        credentials = cloud.assume(arn, "tester")
+        calls = (cloud.client("sqs", credentials).list_queues, cloud.client("sns", credentials).list_topics)
+        return [succeeds(call) for call in calls]
+
+    def succeeds(call) -> bool:
+        try:
+            return bool(call())
+        except ClientError:
+            return False
+
+    assert may("First") == [True, False]
+    assert may("Second") == [False, True]
+
+
 CHECKS = {check.__name__: check for check in (
     nested_attributes, nested_names, nested_create_rollback, nested_retain, nested_change_sets, missing_code,
     deleted_function_ends, python_runtime, function_logs, pipeline, connection, releases, iam_decisions,
     tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, message_moves, queue_batches,
     subscription_resource, change_set_names, role_as_principal, caller_of_another_account, objects_of_other_accounts,
-    master_secret, database_server, rotation, group_egress, rotation_schedule)}
+    role_boundaries, master_secret, database_server, rotation, group_egress, rotation_schedule)}
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -82,7 +82,7 @@ def deployment(
     target_account: str = ACCOUNT,
     **settings: str,
 ) -> dict[str, Stack]:
-    """The target's stack, the pipeline's, the root stack and its nested stacks, by template.
+    """The target's two stacks, the pipeline's, the root stack and its nested stacks, by template.
 
     The pipeline is told that the target's roles are of `target_account`; `settings` are more parameters of the root
     template, with a database also PREFIX_LISTS. Fails where a value that is passed on does not match the pattern of the
@@ -93,11 +93,14 @@ def deployment(
     shared = {"Environment": environment, "AlertEmail": alert_email}
     name = f"sluice-pipeline-{environment}"
     known = {"Environment": environment, "PipelineAccount": ACCOUNT, "PipelineStack": name}
-    target = _resolve(f"sluice-target-{environment}", "target", known, stacks)
+    own = f"sluice-target-{environment}"
+    boundary = _resolve(f"{own}-boundary", "boundary", {"Environment": environment}, stacks).outputs
+    target = _resolve(own, "target", known | boundary, stacks)
     roles = {key: value.replace(f"::{ACCOUNT}:", f"::{target_account}:") for key, value in target.outputs.items()}
-    given = source | shared | roles | {"TestedBucket": tested_bucket}
+    given = source | shared | boundary | roles | {"TestedBucket": tested_bucket}
     pipeline = _resolve(name, "pipeline", given, stacks)
     release = {"ArtifactBucket": pipeline.ref("Artifacts"), "ArtifactDigest": DIGEST, "CommitId": COMMIT}
+    release |= boundary
     looked_up = PREFIX_LISTS if settings.get("EnableDatabase") == "true" else {}
     _resolve(f"sluice-{environment}", "root", shared | looked_up | settings | release, stacks)
     return stacks

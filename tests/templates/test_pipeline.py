@@ -209,16 +209,18 @@ def test_the_pipelines_stack_is_out_of_reach_of_its_cloudformation_role(environm
     """Whose rights go by names that begin with the application's stack's."""
     stacks = deployment(environment)
     assert stacks["pipeline"].name == f"sluice-pipeline-{environment}"
-    for name in ("pipeline", "target"):
+    for name in ("boundary", "pipeline", "target"):
         assert not stacks[name].name.startswith(stacks["pipeline"].outputs["ApplicationStack"])
 
 
 def test_bootstrap_deploys_these_templates_and_knows_their_environments() -> None:
     assert (bootstrap.PIPELINE, bootstrap.TARGET) == (FILES["pipeline"], FILES["target"])
-    for name in ("pipeline", "target"):
+    assert bootstrap.BOUNDARY == FILES["boundary"]
+    for name in ("boundary", "pipeline", "target"):
         assert list(bootstrap.ENVIRONMENTS) == load(name)["Parameters"]["Environment"]["AllowedValues"]
 
 
 def test_every_output_of_the_target_is_a_parameter_of_the_pipeline() -> None:
     """As which scripts/bootstrap passes them on."""
-    assert set(load("target")["Outputs"]) == {key for key in load("pipeline")["Parameters"] if key.endswith("RoleArn")}
+    put_out = {*load("target")["Outputs"], *load("boundary")["Outputs"]}
+    assert put_out == {key for key in load("pipeline")["Parameters"] if key.endswith(("RoleArn", "BoundaryArn"))}

@@ -1,7 +1,4 @@
-"""Who may use a bucket, queue, topic, key or role, by its own policy: decisions taken off-line from the templates."""
-
-import json
-from collections.abc import Iterator
+"""Who may use a bucket, queue, topic or key, by its own policy: decisions taken off-line from the templates."""
 
 import pytest
 
@@ -179,12 +176,55 @@ def test_only_events_may_publish_of_the_pipeline_and_use_its_key() -> None:
         assert admits(document("pipeline alert topic"), *asked) == "ImplicitDeny"
 
 
-@pytest.mark.parametrize("policy", KEY_POLICIES)
-def test_a_key_leaves_the_rest_to_iam(policy: dict) -> None:
-    """Or nobody could administer it, and the publishing role's own rights on it would not count."""
-    [statement] = [one for one in policy["Statement"] if "AWS" in one["Principal"] and "Condition" not in one]
-    assert statement["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
-    assert (statement["Action"], statement["Resource"]) == ("kms:*", "*")
+# By what services each key is used in the name of the account's roles, and for what.
+USED = {
+    ("notifications", "Key"): ({"sns"}, {"kms:Decrypt", "kms:GenerateDataKey"}),
+    ("pipeline", "AlertKey"): (set(), set()),
+    ("database", "Key"): ({"rds", "secretsmanager"}, {"kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey"}),
+    ("stream", "Key"): ({"kinesis"}, {"kms:Decrypt", "kms:GenerateDataKey"}),
+    ("partner-bucket", "Key"): ({"s3"}, {"kms:Decrypt", "kms:GenerateDataKey"}),
+}
+USES = (
+    "kms:CreateGrant kms:Decrypt kms:Encrypt kms:GenerateDataKey kms:GenerateDataKeyPair kms:GenerateMac "
+    "kms:ReEncryptFrom kms:ReEncryptTo kms:RetireGrant kms:Sign kms:ReplicateKey kms:ImportKeyMaterial"
+).split()
+
+
+def test_every_key_is_among_them() -> None:
+    assert {(name, logical) for name, logical, _ in resources("AWS::KMS::Key")} == set(USED)
+
+
+@pytest.mark.parametrize("of", USED, ids="/".join)
+def test_a_key_is_used_through_its_service_only(of: tuple[str, str]) -> None:
+    """By whom, IAM says: the account's root stands for all of it."""
+    policy, key = STACKS[of[0]].properties(of[1])["KeyPolicy"], STACKS[of[0]].arn(of[1])
+    services, uses = USED[of]
+    for principal in (SOMEBODY, f"arn:aws:iam::{ACCOUNT}:root"):
+        for action in USES:
+            assert admits(policy, principal, action, key, {}) == "ImplicitDeny", action
+            for service in ("sns", "rds", "secretsmanager", "kinesis", "s3", "ec2", "lambda"):
+                via = {"kms:ViaService": f"{service}.{REGION}.amazonaws.com"}
+                is_let_in = admits(policy, principal, action, key, via) == "Allow"
+                assert is_let_in is (service in services and action in uses), (action, service)
+
+
+@pytest.mark.parametrize("of", USED, ids="/".join)
+def test_a_key_leaves_its_administration_to_iam(of: tuple[str, str]) -> None:
+    """Or nobody could ever change it; KMS refuses a policy that locks its author out, and not all the others."""
+    policy, key = STACKS[of[0]].properties(of[1])["KeyPolicy"], STACKS[of[0]].arn(of[1])
+    wanted = {
+        action
+        for stack in STACKS.values()
+        for resource in stack.resources.values()
+        for given in (*resource["Properties"].get("Policies", ()), resource["Properties"])
+        for statement in given.get("PolicyDocument", {}).get("Statement", ())
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+        if action.startswith("kms:") and action not in (*USES, "kms:CreateKey")
+    }
+    assert {"kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:DescribeKey"} < wanted
+    for action in (*wanted, "kms:CancelKeyDeletion", "kms:RevokeGrant"):
+        assert admits(policy, SOMEBODY, action, key, {}) == "Allow", action
+        assert admits(policy, FOREIGNER, action, key, {}) == "ImplicitDeny", action
 
 
 @pytest.mark.parametrize("policy", KEY_POLICIES)
@@ -206,102 +246,8 @@ def test_nobody_is_let_in_for_everything() -> None:
     for statement in (one for policy in documents for one in policy["Statement"] if one["Effect"] == "Allow"):
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         broad |= {(action, *statement["Principal"]) for action in actions if "*" in action}
-    # The account's administration of its key, and what AWS documents that SNS needs of a publisher.
-    assert broad == {("kms:*", "AWS"), ("kms:GenerateDataKey*", "Service")}
-
-
-# What AWS sends no source for, and where it says so.
-UNCONDITIONAL = {
-    ("notifications", "AlertTopicPolicy", "events.amazonaws.com"): (
-        "conditions are not supported: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html"
-    ),
-    ("pipeline", "AlertTopicPolicy", "events.amazonaws.com"): "likewise",
-    ("pipeline", "AlertKey", "events.amazonaws.com"): "likewise, as for the key below",
-    ("notifications", "Key", "events.amazonaws.com"): (
-        "source conditions are not supported: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html"
-    ),
-}
-
-
-def trusts() -> Iterator[tuple[str, str, str, dict]]:
-    """(template, logical id, service, condition) of everything that lets an AWS service in."""
-    for name, stack in STACKS.items():
-        for logical, resource in stack.resources.items():
-            properties = resource["Properties"]
-            for key in ("AssumeRolePolicyDocument", "PolicyDocument", "KeyPolicy"):
-                for statement in properties.get(key, {}).get("Statement", []):
-                    principal = statement.get("Principal")
-                    if isinstance(principal, dict) and "Service" in principal:
-                        yield name, logical, principal["Service"], statement.get("Condition", {})
-
-
-def test_a_service_is_let_in_for_this_account_only() -> None:
-    """https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html"""
-    open_to_all = set()
-    for name, logical, service, condition in trusts():
-        sources = [values["aws:SourceAccount"] for values in condition.values() if "aws:SourceAccount" in values]
-        if not sources:
-            open_to_all.add((name, logical, service))
-        assert sources in ([ACCOUNT], []), (name, logical, service)
-    assert open_to_all == set(UNCONDITIONAL)
-
-
-def test_a_role_is_assumed_by_its_service_only() -> None:
-    assumed = {logical: service for _, logical, service, _ in trusts() if logical.endswith("Role")}
-    assert assumed == {
-        "ProcessRole": "lambda.amazonaws.com",
-        "SweepRole": "lambda.amazonaws.com",
-        "DriftRole": "lambda.amazonaws.com",
-        "MigrateRole": "lambda.amazonaws.com",
-        "RotateRole": "lambda.amazonaws.com",
-        **{
-            f"{function}Role": "lambda.amazonaws.com"
-            for function in ("Stream", "Rollup", "Simulate", "Query", "Submit", "Generate")
-        },
-        "ScheduleRole": "scheduler.amazonaws.com",
-        "ReleaseRole": "codedeploy.amazonaws.com",
-        "PipelineRole": "codepipeline.amazonaws.com",
-        "BuildRole": "codebuild.amazonaws.com",
-        "UpdateRole": "codebuild.amazonaws.com",
-        "Role": "codebuild.amazonaws.com",
-        "PlanRole": "codebuild.amazonaws.com",
-        "SmokeRole": "codebuild.amazonaws.com",
-        "CloudFormationRole": "cloudformation.amazonaws.com",
-    }
-    for name, stack in STACKS.items():
-        for logical, resource in stack.resources.items():
-            if resource["Type"] == "AWS::IAM::Role" and (name, logical) not in ASSUMED:
-                [statement] = resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-                assert list(statement["Principal"]) == ["Service"], json.dumps(statement)
-                assert statement["Action"] == "sts:AssumeRole"
-
-
-# The target's roles, by the pipeline's roles that assume them.
-ASSUMED = {
-    ("target", "UpdateRole"): "UpdateRole",
-    ("target", "PlanRole"): "PlanRole",
-    ("target", "DeployRole"): "PipelineRole",
-    ("target", "SmokeRole"): "SmokeRole",
-}
-
-
-@pytest.mark.parametrize(("name", "logical"), ASSUMED)
-def test_a_role_of_the_target_is_assumed_by_its_step_of_the_pipeline_only(name: str, logical: str) -> None:
-    pipeline = STACKS["pipeline"]
-    own = [one["Attributes"]["Arn"] for one in pipeline.resources.values() if one["Type"] == "AWS::IAM::Role"]
-    step = pipeline.arn(ASSUMED[name, logical])
-    others = [f"arn:aws:iam::{ACCOUNT}:role/Administrator", step[:-13], step.replace("staging", "production")]
-    foreign = [arn.replace(f"::{ACCOUNT}:", f"::{STRANGER}:") for arn in own]
-    asked = {"sts:AssumeRole": [*own, *others, *foreign, SOMEBODY], "sts:TagSession": [step]}
-    document = STACKS[name].properties(logical)["AssumeRolePolicyDocument"]
-    policy = {"Statement": [statement | {"Resource": "*"} for statement in document["Statement"]]}
-    let_in = [
-        (action, principal)
-        for action, principals in asked.items()
-        for principal in principals
-        if admits(policy, principal, action, "*", {}) == "Allow"
-    ]
-    assert let_in == [("sts:AssumeRole", step)]
+    # What AWS documents that SNS needs of a publisher.
+    assert broad == {("kms:GenerateDataKey*", "Service")}
 
 
 @pytest.mark.parametrize("account", [ACCOUNT, STRANGER])
@@ -322,19 +268,3 @@ def test_what_is_deployed_is_read_by_the_targets_roles(account: str) -> None:
     elsewhere = roles["PlanRole"].replace(account, "123456789012")
     for other in (f"arn:aws:iam::{account}:role/Administrator", roles["DeployRole"], elsewhere):
         assert admits(policy, other, "s3:GetObject", f"{bucket}/templates/x", {}) == "ImplicitDeny"
-
-
-@pytest.mark.parametrize(
-    ("source", "is_let_in"),
-    [
-        (f"stack/sluice-staging/{'a' * 8}", True),
-        (f"stack/sluice-staging-Buckets-1A2B3C4D5E6F/{'a' * 8}", True),
-        (f"stack/sluice-production/{'a' * 8}", False),
-        (f"stack/sluice-stagingx/{'a' * 8}", False),
-    ],
-)
-def test_cloudformation_assumes_its_role_for_our_stacks_only(source: str, is_let_in: bool) -> None:
-    [statement] = STACKS["target"].properties("CloudFormationRole")["AssumeRolePolicyDocument"]["Statement"]
-    context = OURS | {"aws:SourceArn": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:{source}"}
-    policy = {"Statement": [statement | {"Resource": "*"}]}
-    assert (admits(policy, "cloudformation.amazonaws.com", "sts:AssumeRole", "*", context) == "Allow") is is_let_in

@@ -291,5 +291,23 @@ def objects_of_other_accounts(folder: Path) -> None:
     s3._get_object_data = get_object_data
 
 
+def role_boundaries(folder: Path) -> None:
+    """A role that a stack makes has the permissions boundary that its template says.
+
+    Stock: PermissionsBoundary of AWS::IAM::Role is ignored.
+    AWS: it bounds the role from its creation on, and an update sets, changes or removes it.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html
+    """
+    _rewrite_handler("_iam_role_create", (
+        '        "InlinePolicies": {},\n        "Tags": [],\n',
+        '        "InlinePolicies": {},\n        "Tags": [],\n'
+        '        "PermissionsBoundary": props.get("PermissionsBoundary"),\n',
+    ))
+    _rewrite_handler("_iam_role_update", (
+        '    role["Description"] =',
+        '    role["PermissionsBoundary"] = new_props.get("PermissionsBoundary")\n    role["Description"] =',
+    ))
+
+
 PATCHES = (nested_attributes, nested_names, nested_create_rollback, nested_retain, nested_change_sets, missing_code,
-           deleted_function_ends, objects_of_other_accounts)
+           deleted_function_ends, objects_of_other_accounts, role_boundaries)

@@ -6,6 +6,7 @@ from templates.roles.deploying import APIS, DATABASES, NETWORKS, STREAMS
 from templates.roles.names import (
     ALIAS,
     ARTIFACTS,
+    BOUNDARY,
     BUCKETS,
     DASHBOARD,
     FUNCTION,
@@ -29,11 +30,13 @@ from templates.roles.names import (
     TOPIC_KEY,
     UPLOAD_TOPIC,
     UPLOADS,
+    WITHIN,
     arn,
     role,
     stack,
 )
 
+GIVING_RIGHTS = "iam:CreateRole iam:PutRolePermissionsBoundary iam:PutRolePolicy"
 TABLE: dict[tuple[str, str], list[Row]] = {
     ("target", "CloudFormationRole"): [
         *NETWORKS,
@@ -125,17 +128,24 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may("logs:DescribeIndexPolicies logs:DescribeLogGroups logs:DescribeResourcePolicies", "*"),
         may_not("logs:GetLogEvents logs:DeleteResourcePolicy", "*"),
         may(
-            "iam:CreateRole iam:DeleteRole iam:DeleteRolePolicy iam:GetRole iam:GetRolePolicy "
-            "iam:ListAttachedRolePolicies iam:ListRolePolicies iam:PutRolePolicy iam:TagRole iam:UntagRole "
-            "iam:UpdateAssumeRolePolicy iam:UpdateRole iam:UpdateRoleDescription",
+            "iam:DeleteRole iam:DeleteRolePolicy iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies "
+            "iam:ListRolePolicies iam:TagRole iam:UntagRole iam:UpdateAssumeRolePolicy iam:UpdateRole "
+            "iam:UpdateRoleDescription",
             STACKS["iam"].arn("ProcessRole"),
         ),
+        may(GIVING_RIGHTS, STACKS["iam"].arn("ProcessRole"), WITHIN),
+        # Without the boundary, or with another one, there is no role and no right of one.
+        *(
+            may_not(GIVING_RIGHTS, STACKS["iam"].arn("ProcessRole"), other)
+            for other in ({}, {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"})
+        ),
+        may_not("iam:CreatePolicyVersion iam:SetDefaultPolicyVersion iam:DeletePolicy iam:CreatePolicy", BOUNDARY),
         # It cannot give itself, nor the other roles of the pipeline, anything more.
         *(
-            may_not("iam:PutRolePolicy iam:UpdateAssumeRolePolicy iam:DeleteRole", other)
+            may_not("iam:PutRolePolicy iam:UpdateAssumeRolePolicy iam:DeleteRole", other, WITHIN)
             for other in (*TARGET_ROLES, *PIPELINE_ROLES)
         ),
-        may_not("iam:AttachRolePolicy iam:DeleteRolePermissionsBoundary", STACKS["iam"].arn("ProcessRole")),
+        may_not("iam:AttachRolePolicy iam:DeleteRolePermissionsBoundary", STACKS["iam"].arn("ProcessRole"), WITHIN),
         may_not("iam:CreateUser iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/sluice-staging-x"),
         may("iam:PassRole", STACKS["iam"].arn("ProcessRole"), {"iam:PassedToService": "lambda.amazonaws.com"}),
         may("iam:PassRole", STACKS["sweep"].arn("ScheduleRole"), {"iam:PassedToService": "scheduler.amazonaws.com"}),
@@ -145,7 +155,7 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may(
             "lambda:CreateFunction lambda:DeleteFunction lambda:GetFunction lambda:GetFunctionCodeSigningConfig "
             "lambda:GetFunctionConfiguration lambda:GetFunctionRecursionConfig lambda:GetFunctionScalingConfig "
-            "lambda:GetRuntimeManagementConfig lambda:ListTags lambda:ListVersionsByFunction lambda:PublishVersion "
+            "lambda:GetRuntimeManagementConfig lambda:ListVersionsByFunction lambda:PublishVersion "
             "lambda:PutFunctionRecursionConfig lambda:TagResource lambda:UntagResource lambda:UpdateFunctionCode "
             "lambda:UpdateFunctionConfiguration "
             "lambda:CreateAlias lambda:DeleteAlias lambda:GetAlias lambda:UpdateAlias",

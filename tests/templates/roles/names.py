@@ -134,6 +134,8 @@ FINDING_PREFIX_LISTS = [
     may("ec2:DescribeManagedPrefixLists", "*"),
     may_not("ec2:GetManagedPrefixListEntries ec2:CreateManagedPrefixList ec2:DescribeVpcs", "*"),
 ]
+BOUNDARY = STACKS["boundary"].outputs["PermissionsBoundaryArn"]
+WITHIN = {"iam:PermissionsBoundary": BOUNDARY}
 CHANGING_ROLES = (
     "iam:CreateRole iam:DeleteRole iam:DeleteRolePolicy iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies "
     "iam:ListRolePolicies iam:PutRolePolicy iam:TagRole iam:UntagRole iam:UpdateAssumeRolePolicy iam:UpdateRole "

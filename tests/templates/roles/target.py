@@ -48,7 +48,7 @@ PLANNING = [
 
 TABLE: dict[tuple[str, str], list[Row]] = {
     ("target", "UpdateRole"): [
-        may(UPDATING, stack(TARGET.name)),
+        *(may(UPDATING, stack(name)) for name in (TARGET.name, STACKS["boundary"].name)),
         *(may_not(UPDATING, stack(name)) for name in (PIPELINE.name, "sluice-staging", "sluice-target-production")),
         may_not("cloudformation:DeleteStack cloudformation:UpdateStack", stack(TARGET.name)),
         may(CHANGING_ROLES, TARGET.arn("CloudFormationRole")),

@@ -12,6 +12,7 @@ from delivery.stack import StackError
 from support.cloudformation import CloudFormation, refusal
 
 NAME, TARGET = "sluice-pipeline-staging", "sluice-target-staging"
+BOUNDARY = "sluice-target-staging-boundary"
 GIVEN = {"Repository": "example/sluice", "Branch": "main", "Environment": "staging"}
 MAIL = "ops@example.org"
 OWN, OTHER = "111122223333", "444455556666"
@@ -40,18 +41,24 @@ class Account:
 
 @pytest.fixture
 def write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
-    """Gives both stacks templates: what is put out of the account of the roles and the version of the pipeline."""
+    """Gives the stacks templates: what is put out of the account of the roles and the version of the pipeline."""
     monkeypatch.setattr("delivery.stack.time.sleep", lambda seconds: None)
 
     def write(account: str, version: str = "1") -> None:
         role = f"arn:aws:iam::{account}:role/r"
         templates = {
             "PIPELINE": {
-                "Parameters": dict.fromkeys([*GIVEN, "CloudFormationRoleArn"], {}),
+                "Parameters": dict.fromkeys([*GIVEN, "PermissionsBoundaryArn", "CloudFormationRoleArn"], {}),
                 "Outputs": {"PipelineVersion": version},
             },
+            "BOUNDARY": {
+                "Parameters": {"Environment": {}},
+                "Outputs": {"PermissionsBoundaryArn": f"arn:aws:iam::{account}:policy/b"},
+            },
             "TARGET": {
-                "Parameters": dict.fromkeys(["Environment", "PipelineAccount", "PipelineStack"], {}),
+                "Parameters": dict.fromkeys(
+                    ["Environment", "PipelineAccount", "PipelineStack", "PermissionsBoundaryArn"], {}
+                ),
                 "Outputs": {"CloudFormationRoleArn": role},
             },
         }
@@ -73,9 +80,12 @@ def test_the_target_knows_the_pipeline_and_the_pipeline_its_roles(
     write(target.number)
     deploy_pipeline(client, target, GIVEN, silent)
     known = {"Environment": "staging", "PipelineAccount": OWN, "PipelineStack": NAME}
-    assert target.parameters(TARGET) == known
-    assert client.parameters(NAME) == GIVEN | {"CloudFormationRoleArn": f"arn:aws:iam::{target.number}:role/r"}
-    assert {*client.cloudformation.stacks, *target.cloudformation.stacks} == {NAME, TARGET}
+    boundary = {"PermissionsBoundaryArn": f"arn:aws:iam::{target.number}:policy/b"}
+    assert target.parameters(BOUNDARY) == {"Environment": "staging"}
+    assert target.parameters(TARGET) == known | boundary
+    roles = {"CloudFormationRoleArn": f"arn:aws:iam::{target.number}:role/r"}
+    assert client.parameters(NAME) == GIVEN | boundary | roles
+    assert {*client.cloudformation.stacks, *target.cloudformation.stacks} == {NAME, TARGET, BOUNDARY}
     assert all(
         stack["EnableTerminationProtection"]
         for account in (client, target)
@@ -98,7 +108,7 @@ def test_an_update_keeps_the_parameters_and_ends_where_the_stages_have_changed(w
     write(OWN)
     deploy_pipeline(account, account, GIVEN, silent)
     update(account, account, {"Environment": "staging"}, said.append, stack_name=NAME)
-    assert said == [f"{TARGET} is up to date", f"{NAME} is up to date"]
+    assert said == [f"{name} is up to date" for name in (BOUNDARY, TARGET, NAME)]
     write(OWN, "2")
     with pytest.raises(StackError, match="starts again with the new ones"):
         update(account, account, {"Environment": "staging"}, silent, stack_name=NAME)
@@ -106,7 +116,7 @@ def test_an_update_keeps_the_parameters_and_ends_where_the_stages_have_changed(w
     update(account, account, {"Environment": "staging"}, silent, stack_name=NAME)
 
 
-@pytest.mark.parametrize("name", [NAME, TARGET])
+@pytest.mark.parametrize("name", [NAME, TARGET, BOUNDARY])
 def test_an_update_waits_for_the_one_that_has_started_it(
     write: Callable, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -146,7 +156,7 @@ def test_another_name_is_taken(write: Callable) -> None:
     write(OWN)
     account = Account(OWN)
     deploy_pipeline(account, account, GIVEN, silent, stack_name="delivery-sluice")
-    assert list(account.cloudformation.stacks) == [TARGET, "delivery-sluice"]
+    assert list(account.cloudformation.stacks) == [BOUNDARY, TARGET, "delivery-sluice"]
     assert account.parameters(TARGET)["PipelineStack"] == "delivery-sluice"
 
 

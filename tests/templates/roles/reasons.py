@@ -1,0 +1,141 @@
+"""Why the roles that are no functions' are granted what they are: a push was seen to take it, or there is a reason.
+
+What the functions' roles are granted is what they were seen to take in tests/e2e, and what CloudFormation's role is,
+what AWS's handlers ask for (handlers.py).
+"""
+
+_LOGS = "logs:CreateLogStream logs:PutLogEvents"
+_BUILDS = {
+    _LOGS: "CodeBuild logs by it, and the local one into a folder",
+    "s3:GetBucketAcl s3:GetBucketLocation": (
+        "CodeBuild asks for both: https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html"
+    ),
+    "s3:GetObjectVersion": "what CodePipeline hands over is read by version; the local one hands over a folder",
+}
+_CHANGES = "where something changes, which the first push does not"
+_NOT_ASKED = "the local cloud asks CloudFormation's caller for neither tags nor roles that are passed"
+
+# {role: what a first push takes}; tests/e2e/test_delivery.py sees to it.
+TAKEN: dict[tuple[str, str], str] = {
+    ("pipeline", "PipelineRole"): "codebuild:StartBuild s3:PutObject sts:AssumeRole",
+    ("pipeline", "BuildRole"): "s3:GetObject s3:ListBucket s3:PutObject",
+    ("pipeline", "PlanRole"): "s3:GetObject s3:PutObject sts:AssumeRole",
+    ("pipeline", "SmokeRole"): "s3:GetObject s3:PutObject sts:AssumeRole",
+    ("pipeline", "UpdateRole"): (
+        "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet "
+        "cloudformation:DescribeStacks s3:GetObject sts:AssumeRole"
+    ),
+    ("target", "UpdateRole"): (
+        "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet "
+        "cloudformation:DescribeStacks"
+    ),
+    ("target", "DeployRole"): (
+        "cloudformation:DescribeChangeSet cloudformation:DescribeStacks cloudformation:ExecuteChangeSet"
+    ),
+    ("target", "PlanRole"): (
+        "cloudformation:CreateChangeSet cloudformation:DescribeChangeSet cloudformation:DescribeStacks "
+        "cloudformation:ListChangeSets"
+    ),
+    ("target", "SmokeRole"): (
+        "cloudformation:DescribeStacks cloudformation:GetTemplate cloudformation:SetStackPolicy dynamodb:DeleteItem "
+        "dynamodb:GetItem s3:DeleteObjectVersion s3:GetObject s3:ListBucketVersions s3:PutObject sns:Subscribe "
+        "sns:Unsubscribe sqs:CreateQueue sqs:DeleteMessage sqs:DeleteQueue sqs:ReceiveMessage"
+    ),
+}
+
+_UPDATES = {
+    "cloudformation:DescribeStackEvents cloudformation:ExecuteChangeSet": _CHANGES,
+    "cloudformation:TagResource cloudformation:UntagResource": _NOT_ASKED,
+    "cloudformation:UpdateTerminationProtection": "protects a stack that somebody has left without",
+}
+# {role: {actions: why}} of what is granted and not in TAKEN, nor asked for by a handler of a type in HANDLED.
+REASONS: dict[tuple[str, str], dict[str, str]] = {
+    ("pipeline", "PipelineRole"): {
+        "codebuild:BatchGetBuilds": "CodePipeline asks how a build goes on; the local one waits for it",
+        "codeconnections:UseConnection codestar-connections:UseConnection": (
+            "reads from GitHub, under its present and its former name; the local one from a folder"
+        ),
+        "s3:GetBucketAcl s3:GetBucketLocation s3:GetBucketVersioning": (
+            "https://docs.aws.amazon.com/codepipeline/latest/userguide/security-iam-permissions-console-logs.html"
+        ),
+        "s3:GetObject s3:GetObjectVersion": "what an action hands to the next; the local one hands over a folder",
+    },
+    ("pipeline", "BuildRole"): _BUILDS,
+    ("pipeline", "PlanRole"): _BUILDS | {"s3:ListBucket": "production: tells that an artifact has no stamp from 403"},
+    ("pipeline", "SmokeRole"): _BUILDS | {"s3:ListBucket": "tells that there is no release yet to return to from 403"},
+    ("pipeline", "UpdateRole"): _UPDATES
+    | {
+        "logs:CreateLogStream logs:PutLogEvents": _BUILDS[_LOGS],
+        "s3:GetBucketAcl s3:GetBucketLocation": _BUILDS["s3:GetBucketAcl s3:GetBucketLocation"],
+        "s3:GetObjectVersion": _BUILDS["s3:GetObjectVersion"],
+        "codebuild:BatchGetProjects codebuild:CreateProject codebuild:DeleteProject codebuild:UpdateProject": (
+            "of AWS::CodeBuild::Project, whose schema names no permissions"
+        ),
+        "codeconnections:PassConnection": "as codestar-connections:PassConnection, its former name",
+        "codepipeline:StartPipelineExecution": "RestartExecutionOnUpdate starts it",
+    },
+    ("target", "UpdateRole"): _UPDATES,
+    ("target", "DeployRole"): {"cloudformation:DescribeStackEvents": "where a deployment fails: names what has failed"},
+    ("target", "PlanRole"): {
+        "cloudformation:DeleteChangeSet cloudformation:GetTemplate cloudformation:ListStackResources": _CHANGES,
+        "cloudformation:DeleteStack": "of a stack that was never created as a whole",
+        "cloudformation:TagResource cloudformation:UntagResource iam:PassRole": _NOT_ASKED,
+        "ec2:DescribeManagedPrefixLists": "of a deployment with a database",
+        "s3:GetObject": "CloudFormation reads nested templates in the caller's name; the local one in nobody's",
+    },
+    ("target", "SmokeRole"): {
+        "cloudformation:CreateChangeSet cloudformation:DeleteChangeSet cloudformation:DescribeChangeSet "
+        "cloudformation:ExecuteChangeSet cloudformation:ListChangeSets cloudformation:ListStackResources": (
+            "the return to the last good release"
+        ),
+        "cloudformation:TagResource cloudformation:UntagResource iam:PassRole": _NOT_ASKED,
+        "cloudformation:UpdateTerminationProtection": "of production",
+    },
+    ("iam", "DriftRole"): {
+        "cloudformation:BatchDescribeTypeConfigurations cloudformation:DescribeStackDriftDetectionStatus "
+        "cloudformation:DescribeStackResourceDrifts cloudformation:DescribeStackResources "
+        "cloudformation:DetectStackDrift cloudformation:DetectStackResourceDrift": (
+            "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-drift.html"
+        ),
+        "sns:Publish kms:Decrypt kms:GenerateDataKey": "tells what has drifted, on an encrypted topic",
+        _LOGS: "it logs",
+    },
+    ("iam", "ReleaseRole"): {
+        "lambda:GetAlias lambda:GetProvisionedConcurrencyConfig lambda:UpdateAlias cloudwatch:DescribeAlarms": (
+            "https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCodeDeployRoleForLambda.html"
+        ),
+    },
+    **{
+        (name, "ScheduleRole"): {"lambda:InvokeFunction": "starts the function of the schedule"}
+        for name in ("drift", "simulator", "sweep")
+    },
+    ("teardown", "ScheduleRole"): {"codebuild:StartBuild": "starts the build of the schedule"},
+    ("teardown", "Role"): {
+        _LOGS: _BUILDS[_LOGS],
+        "codeconnections:GetConnection codeconnections:GetConnectionToken": (
+            "fetches the source: https://docs.aws.amazon.com/codebuild/latest/userguide/connections-github-app.html"
+        ),
+        "cloudformation:DeleteStack cloudformation:DescribeStacks cloudformation:ListStackResources "
+        "s3:DeleteBucket s3:ListBucketMultipartUploads s3:ListBucketVersions s3:AbortMultipartUpload "
+        "s3:DeleteObjectVersion dynamodb:DeleteTable dynamodb:DescribeTable rds:DeleteDBCluster rds:DeleteDBInstance "
+        "rds:DescribeDBClusters kms:ScheduleKeyDeletion": "the calls of scripts/operations/destroy.py",
+    },
+    ("github-oidc", "Planner"): {
+        "s3:GetObject s3:PutObject cloudformation:CreateChangeSet cloudformation:DeleteChangeSet "
+        "cloudformation:DescribeChangeSet cloudformation:DescribeStacks cloudformation:GetTemplate "
+        "cloudformation:ListStackResources": "the calls of scripts/delivery/preview.py; tests/e2e/test_pull_request.py",
+        "cloudformation:TagResource cloudformation:UntagResource iam:PassRole": _NOT_ASKED,
+        "ec2:DescribeManagedPrefixLists": "of a deployment with a database",
+    },
+}
+# {role: the templates that it reads or updates, and the operations}: what their types' handlers ask for needs no line.
+HANDLED: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {
+    ("pipeline", "UpdateRole"): (("pipeline",), ("create", "read", "update", "delete")),
+    ("target", "UpdateRole"): (("target", "boundary"), ("create", "read", "update", "delete")),
+    ("iam", "DriftRole"): (("",), ("read",)),
+}
+# Held to what they take by tests/e2e: a function each.
+FUNCTIONS = {
+    ("iam", f"{name}Role")
+    for name in ("Generate", "Migrate", "Process", "Query", "Rollup", "Rotate", "Simulate", "Stream", "Submit", "Sweep")
+}
