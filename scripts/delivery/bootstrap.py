@@ -28,8 +28,8 @@ TARGET = ROOT / "templates" / "target.yaml"
 
 # What it takes.
 _RIGHTS = (
-    "Use credentials that may manage what pipeline.yaml, templates/target.yaml and templates/boundary.yaml create: IAM, S3, "
-    "SNS, KMS and more"
+    "Use credentials that may manage what pipeline.yaml, templates/target.yaml and templates/boundary.yaml create: "
+    "IAM, S3, SNS, KMS and more"
 )
 
 Client = Callable[[str], Any]

@@ -40,7 +40,9 @@ SERVES: dict[str, str] = {
     "StopARelease": "CodeDeploy::DeploymentGroup Lambda::Alias",
     "ReadHowTrafficShifts": "CodeDeploy::DeploymentGroup Lambda::Alias",
     "Schedules": "Scheduler::Schedule",
-    "Alarms": "CloudWatch::Alarm",
+    "AlarmsAndTheDashboard": "CloudWatch::Alarm CloudWatch::CompositeAlarm CloudWatch::Dashboard",
+    "DescribeAlarms": "CloudWatch::Alarm CloudWatch::CompositeAlarm",
+    "TagStages": "ApiGatewayV2::Stage",
     "DescribeNetworks": (
         _NETWORK + "EC2::SecurityGroupEgress EC2::SubnetRouteTableAssociation Lambda::Function "
         "RDS::DBCluster RDS::DBInstance"
@@ -269,7 +271,6 @@ SURPLUS: dict[tuple[str, str], str] = {
         "ApiGatewayV2::ApiMapping ApiGatewayV2::Authorizer ApiGatewayV2::Integration ApiGatewayV2::Route",
         "apigateway:PUT",
     ): "it tags, and these have no tags",
-    ("ApiGatewayV2::Stage", "apigateway:TagResource apigateway:UntagResource"): "no actions of IAM: it is PUT on tags",
     (
         "CloudFormation::Stack",
         "cloudformation:SetStackPolicy cloudformation:UpdateTerminationProtection",

@@ -98,6 +98,7 @@ REASONS: dict[tuple[str, str], dict[str, str]] = {
             "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-drift.html"
         ),
         "sns:Publish kms:Decrypt kms:GenerateDataKey": "tells what has drifted, on an encrypted topic",
+        "xray:PutTelemetryRecords xray:PutTraceSegments": "Lambda traces the function in its name",
         _LOGS: "it logs",
     },
     ("iam", "ReleaseRole"): {
