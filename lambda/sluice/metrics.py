@@ -68,7 +68,6 @@ class Meter:
         if self._begun is None:
             return
         seconds = self._clock() - self._begun
-        self._begun = None
         measures = self._metrics()
         measures.add_dimensions(**measures.dimension_set, dataset=dataset)
         measures.add_metric("Duration", MetricUnit.Seconds, round(seconds, 3))
@@ -85,7 +84,6 @@ class Meter:
 
     def fail(self) -> None:
         """An attempt at an upload has failed that will be followed by another one."""
-        self._begun = None
         metrics = self._metrics()
         metrics.add_metric("FailedAttempts", MetricUnit.Count, 1)
         metrics.flush_metrics()

@@ -110,8 +110,6 @@ def test_the_average_of_failed_attempts_is_their_share(meter, clock, capsys):
     measured(meter, Outcome(FAILED, "gave up", "prices"))
     meter.begin()
     meter.fail()
-    # What ends after that has begun elsewhere.
-    meter.conclude(UPLOAD, Outcome(FAILED, "gave up", "prices"))
 
     assert of(read(capsys.readouterr().out), **ALL)["FailedAttempts"] == [0, 1, 1]
 

@@ -310,13 +310,14 @@ def test_each_pass_tells_once_how_many_datasets_are_overdue_and_the_log_which(aw
     expecting = [dataclasses.replace(each, expected=timedelta(days=1)) for each in module.catalogue]
     monkeypatch.setattr(module, "catalogue", expecting)
     aws.clock.now -= 60
-    accept(aws.intake(), aws.upload("prices/LSE/1.csv", PRICES))
+    for number in range(2):
+        accept(aws.intake(), aws.upload(f"prices/LSE/{number}.csv", PRICES))
     log = io.StringIO()
     monkeypatch.setattr(module.logger.registered_handler, "stream", log)
 
     module.handler({"max_versions": 1}, Context("sweep"))
-    for event in module.functions.invoked:
-        module.handler(event, Context("sweep"))
+    [event] = module.functions.invoked
+    module.handler(event, Context("sweep"))
 
     values = of(read(capsys.readouterr().out), environment="test", service="process")
     assert values == {"OverdueDatasets": [len(expecting) - 1]}
