@@ -54,7 +54,8 @@ def rows(server, account):
 
     def count(upload) -> int:
         with connected(server, "faults") as cursor:
-            cursor.execute("SELECT COUNT(*) FROM people WHERE sluice_upload = %s", [upload.id])
+            sql = "SELECT COUNT(*) FROM people JOIN sluice_loads ON number = sluice_upload WHERE upload = %s"
+            cursor.execute(sql, [upload.id])
             return cursor.fetchone()[0]
 
     return count
