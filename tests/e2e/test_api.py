@@ -16,7 +16,13 @@ from support.deployed import GOOD, granted, resource, role_name, until, used
 
 BAD_ROW = GOOD + b"broken\n"
 # Lambda's own logging, and keys, of which the local cloud asks for nothing.
-NOT_ENFORCED = {"kms:GenerateDataKey", "logs:CreateLogStream", "logs:PutLogEvents"}
+NOT_ENFORCED = {
+    "kms:GenerateDataKey",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
 
 
 @pytest.fixture(scope="module")

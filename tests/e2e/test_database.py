@@ -14,7 +14,7 @@ from support.checkout import Checkout
 from support.deployed import granted, items, role_name, until, used
 
 # Lambda logs, and joins functions to their network, outside of the local cloud's enforcement; it encrypts no secret.
-NOT_ENFORCED = ("logs:", "ec2:", "kms:")
+NOT_ENFORCED = ("logs:", "ec2:", "kms:", "xray:")
 STAFF = "id,email\n1,ann@example.org\n2,bob@example.org\n"
 
 

@@ -39,6 +39,7 @@ def deploy(cloud: Cloud, stack: str, environment: str) -> dict[str, str]:
         "ArtifactDigest": DIGEST,
         "CommitId": "0" * 40,
         "Environment": environment,
+        "PermissionsBoundaryArn": "arn:aws:iam::aws:policy/PowerUserAccess",
     }
     cloudformation.create_stack(
         StackName=stack,

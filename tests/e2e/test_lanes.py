@@ -9,12 +9,8 @@ from delivery.artifact import ROOT
 from local.deployment import Deployment
 from support.deployed import GOOD
 
-UPLOADS = """  Uploads:
-    Type: AWS::S3::Bucket
-    DeletionPolicy: RetainExceptOnCreate
-    UpdateReplacePolicy: Retain
-    Properties:
-"""
+# Of the uploads bucket alone.
+UPLOADS = "      # No ACLs: an object belongs to the bucket's owner, whoever uploads it.\n"
 
 
 class Approver:
@@ -149,7 +145,7 @@ def test_a_template_waits_for_approval_and_goes_on_when_approved(production, app
 
 def test_a_plan_that_would_replace_the_uploads_bucket_is_refused(production, approver, checkout, pristine):
     before = state(production)
-    checkout.replace("templates/buckets.yaml", UPLOADS, f"{UPLOADS}      BucketName: a-name-of-its-own\n")
+    checkout.replace("templates/buckets.yaml", UPLOADS, f"      BucketName: a-name-of-its-own\n{UPLOADS}")
     checkout.commit("a bucket with a name, which is another bucket")
 
     execution = production.push(checkout.folder)

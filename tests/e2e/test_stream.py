@@ -26,6 +26,8 @@ MINUTE = timedelta(minutes=1)
 # What the local cloud asks IAM for on nobody's behalf: the queue's mapping, keys, and Lambda's own logging. The mapping
 # of the stream may look for its stream by itself, which is not needed here.
 NOT_ENFORCED = {
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
     "dynamodb:ListStreams",
     "kinesis:DescribeStreamSummary",
     "kinesis:ListStreams",

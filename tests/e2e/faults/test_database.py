@@ -8,6 +8,7 @@ import pytest
 from faults.environment import CODE, Function
 from faults.injection import Fault
 from local import mariadb
+from sluice import database
 from sluice.datasets import Catalogue
 from sluice.processors import NEEDS
 from sluice.schema import migrate
@@ -24,6 +25,8 @@ GIVES_UP = 4
 def secret(shared_account, server: mariadb.Server) -> dict:
     """The account of the function, as its secret has it."""
     with pytest.MonkeyPatch.context() as patch:
+        # Not what another server's tests have trusted before, in this process.
+        database._trust.cache_clear()
         patch.setenv("SSL_CERT_FILE", str(server.authority))
         where = {"host": server.host, "port": server.port, "dbname": "faults"}
         account = {**where, "username": "faults", "password": "first"}
