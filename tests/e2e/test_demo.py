@@ -18,8 +18,12 @@ from support.checkout import Checkout
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The tree as it is, with all that a build runs."""
-    return Checkout(tmp_path_factory.mktemp("whole"))
+    """The tree as it is, with all that a build runs, but that its tests are only collected: they run by themselves."""
+    whole = Checkout(tmp_path_factory.mktemp("whole"))
+    tests = "sh scripts/test {}tests/unit/sluice"
+    whole.replace("buildspec.yml", tests.format(""), tests.format("--collect-only -qq "))
+    whole.commit("tests that are collected")
+    return whole
 
 
 def demo(checkout: Checkout, temporary: Path, *arguments: str) -> subprocess.Popen:
