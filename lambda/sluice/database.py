@@ -82,18 +82,19 @@ class Connection:
         for statement in _SESSION:
             self.execute(statement)
 
-    def execute(self, sql: str, *values: object) -> int:
+    def execute(self, sql: str, *values: object, **named: object) -> int:
         """Runs a statement; the number of rows affected.
 
-        Where there are values, `%s` stands for each of them and `%%` for a percent sign.
+        Where there are values, `%s` stands for each of them, or `%(name)s` for one with a name, and `%%` for a percent
+        sign.
         """
         with self._driver.cursor() as cursor:
-            return _attempt(lambda: cursor.execute(sql, values or None))
+            return _attempt(lambda: cursor.execute(sql, values or named or None))
 
-    def fetch(self, sql: str, *values: object) -> tuple[tuple, ...]:
+    def fetch(self, sql: str, *values: object, **named: object) -> tuple[tuple, ...]:
         """The rows that a statement gives, which takes values as `execute` does."""
         with self._driver.cursor() as cursor:
-            _attempt(lambda: cursor.execute(sql, values or None))
+            _attempt(lambda: cursor.execute(sql, values or named or None))
             return cursor.fetchall()
 
     def begin_load(self, sql: str) -> None:

@@ -34,7 +34,8 @@ _LEASE_MARGIN = 30.0
 # Made once: json.dumps makes an encoder a call.
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 # What starts a formula, where a spreadsheet would see the start of a cell. Control characters JSON escapes itself.
-_FORMULA = re.compile("(?<=[,;|\"'])[=+@-]|(?<=[,;|\"'] )[=+@-]")
+# Looks back from the few that it looks for: the other way round takes eight times as long.
+_FORMULA = re.compile("[=+@-](?:(?<=[,;|\"'].)|(?<=[,;|\"'] .))")
 _FIRST_DELAY, _DELAY_GROWTH, _LONGEST_DELAY = 10, 3, 900
 
 

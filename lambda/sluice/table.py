@@ -3,7 +3,7 @@
 import json
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -114,45 +114,51 @@ class TableWriter:
                 raise
             return self._recorded()
         [(number,)] = connection.fetch(statements.NUMBER)
-        modified = self._position.last_modified.astimezone(UTC).replace(tzinfo=None)
-        upload = (number, modified, self._upload.key, self._upload.version_id)
-        affected = connection.execute(statements.transfer(dataset), *upload)
-        among_contested = (affected < rows or dataset.target.mode == "upsert") and self._contest(rows, number)
-        loaded = self._count(rows, affected, among_contested, upload)
-        errors = self._list(among_contested, upload) if loaded.duplicates else []
-        if len(errors) != min(loaded.duplicates, LISTED_DUPLICATES):
-            raise TransientError(f"{loaded.duplicates} duplicates were counted but {len(errors)} found")
+        affected = connection.execute(
+            statements.transfer(dataset),
+            number=number,
+            modified=self._position.last_modified.astimezone(UTC).replace(tzinfo=None),
+            key=self._upload.key,
+            version=self._upload.version_id,
+        )
+        among_contested = self._contest(rows, affected, number)
+        loaded = self._count(rows, affected, among_contested, number)
+        found = self._list(among_contested, number) if loaded.duplicates else ()
+        if len(found) != min(loaded.duplicates, LISTED_DUPLICATES):
+            raise TransientError(f"{loaded.duplicates} duplicates were counted but {len(found)} found")
         counts = (loaded.inserted, loaded.updated, loaded.duplicates)
-        connection.execute(statements.COUNTED, *counts, _pack(errors), number)
+        connection.execute(statements.COUNTED, *counts, _pack(found), number)
         connection.commit()
-        return loaded, errors
+        return loaded, self._errors(found)
 
     def _recorded(self) -> tuple[Loaded, list[RowError]]:
         """What an earlier attempt says of its load."""
         self._connection.rollback()
-        [(inserted, updated, duplicates, errors)] = self._connection.fetch(statements.RECORDED, self._upload.id)
+        [(inserted, updated, duplicates, found)] = self._connection.fetch(statements.RECORDED, self._upload.id)
         self._connection.rollback()
-        return Loaded(inserted, updated, duplicates), _unpack(errors)
+        return Loaded(inserted, updated, duplicates), self._errors(_unpack(found))
 
-    def _contest(self, rows: int, number: int) -> bool:
+    def _contest(self, rows: int, affected: int, number: int) -> bool:
         """Keeps the keys that duplicates may have; False where there are too many for that to be worth it."""
-        if not statements.has_one_key(self._dataset):
+        is_upsert = self._dataset.target.mode == "upsert"
+        if not statements.has_one_key(self._dataset) or not (is_upsert or affected < rows):
             return False
+        self._connection.execute(statements.contest_repeated(self._dataset))
+        [(repeats,)] = self._connection.fetch(statements.COUNT_REPEATS)
+        if not is_upsert and rows - affected == repeats:
+            # Each key's first row is in the table, so none was held by another load's.
+            return True
         limit = rows // _WORTH_KEEPING
-        of_others, repeated = statements.contest(self._dataset, limit)
-        if self._connection.execute(of_others, number) > limit:
-            return False
-        self._connection.execute(repeated)
-        return True
+        return self._connection.execute(statements.contest_others(self._dataset, limit), number=number) <= limit
 
-    def _count(self, rows: int, affected: int, among_contested: bool, upload: tuple) -> Loaded:
+    def _count(self, rows: int, affected: int, among_contested: bool, number: int) -> Loaded:
         """What the number of affected rows means: 1 for each inserted, 2 for each updated."""
         if self._dataset.target.mode != "upsert":
             if affected > rows or (affected < rows and not statements.keys(self._dataset)):
                 raise TransientError(f"{rows} rows were staged and {affected} inserted")
             return Loaded(affected, 0, rows - affected)
         sql = statements.count_duplicates(self._dataset, among_contested)
-        [(duplicates, repeated)] = self._connection.fetch(sql, *upload)
+        [(duplicates, repeated)] = self._connection.fetch(sql, number=number)
         # A row that gave way to one of the same upload was there for a while: that one has updated it.
         updated = affected - (rows - duplicates) - 2 * int(repeated)
         inserted = rows - duplicates - updated
@@ -160,13 +166,16 @@ class TableWriter:
             raise TransientError(f"{rows} rows affected {affected}, {duplicates} of them duplicates")
         return Loaded(inserted, updated, duplicates)
 
-    def _list(self, among_contested: bool, upload: tuple) -> list[RowError]:
+    def _list(self, among_contested: bool, number: int) -> tuple[tuple, ...]:
         sql = statements.list_duplicates(self._dataset, among_contested, LISTED_DUPLICATES)
-        found = self._connection.fetch(sql, *upload)
-        return [_row_error(row, statements.keys(self._dataset), self._upload.id) for row in found]
+        return self._connection.fetch(sql, number=number)
+
+    def _errors(self, found: Iterable[Sequence]) -> list[RowError]:
+        keys, upload = statements.keys(self._dataset), self._upload.id
+        return [_row_error(row, keys, upload) for row in found]
 
 
-def _row_error(row: tuple, keys: list[tuple[str, ...]], upload: str) -> RowError:
+def _row_error(row: Sequence, keys: list[tuple[str, ...]], upload: str) -> RowError:
     """The error of a duplicate, as statements.list_duplicates gives it."""
     line, values, holders = row[0], row[1:], row[1 + sum(map(len, keys)) :]
     for place, key in enumerate(keys):
@@ -180,9 +189,10 @@ def _row_error(row: tuple, keys: list[tuple[str, ...]], upload: str) -> RowError
     return RowError(line, key[0] if len(key) == 1 else None, "duplicate-row", f"has the same {names} as {where}", text)
 
 
-def _pack(errors: list[RowError]) -> bytes:
-    return zlib.compress(json.dumps([error.as_dict() for error in errors]).encode(), 1)
+def _pack(found: tuple[tuple, ...]) -> bytes:
+    # What JSON has no word for is text in an error, and the same text.
+    return zlib.compress(json.dumps(found, default=str).encode(), 1)
 
 
-def _unpack(data: bytes) -> list[RowError]:
-    return [RowError(**error) for error in json.loads(zlib.decompress(data))]
+def _unpack(data: bytes) -> list[list]:
+    return json.loads(zlib.decompress(data))

@@ -85,9 +85,9 @@ def test_a_deadlock_is_tried_again(schema, monkeypatch):
     failures = []
     execute = Connection.execute
 
-    def counted(connection: Connection, sql: str, *values: object) -> int:
+    def counted(connection: Connection, sql: str, *values: object, **named: object) -> int:
         try:
-            return execute(connection, sql, *values)
+            return execute(connection, sql, *values, **named)
         except DatabaseError as error:
             failures.append(error.code)
             raise
@@ -205,9 +205,9 @@ def be_killed(moment: str, mode: str) -> None:
     execute, commit, end_load, fetch = Connection.execute, Connection.commit, Connection.end_load, Connection.fetch
     recorded = False
 
-    def executed(connection: Connection, sql: str, *values: object) -> int:
+    def executed(connection: Connection, sql: str, *values: object, **named: object) -> int:
         nonlocal recorded
-        affected = execute(connection, sql, *values)
+        affected = execute(connection, sql, *values, **named)
         recorded = recorded or sql == statements.RECORD
         if moment == "before the first row" and sql.startswith("CREATE TEMPORARY"):
             die()
@@ -215,8 +215,8 @@ def be_killed(moment: str, mode: str) -> None:
             die()
         return affected
 
-    def fetched(connection: Connection, sql: str, *values: object) -> tuple:
-        answer = fetch(connection, sql, *values)
+    def fetched(connection: Connection, sql: str, *values: object, **named: object) -> tuple:
+        answer = fetch(connection, sql, *values, **named)
         if sql.startswith(moment):
             die()
         return answer

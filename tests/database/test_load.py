@@ -1,7 +1,6 @@
 """What becomes of rows in a table, on a real server."""
 
 import itertools
-from datetime import datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -109,9 +108,9 @@ def test_what_comes_with_a_statement_has_the_character_sets_of_the_columns(schem
     schema.migrate(dataset)
     connection = schema.database().connect()
     own = ("sluice_key", "sluice_version")
-    sets = ", ".join(f"CHARSET(u.{name})" for name in own)
+    sets = ", ".join(f"CHARSET({statements._OF_UPLOAD[name]})" for name in own)
 
-    found = connection.fetch(f"SELECT {sets} FROM {statements._UPLOAD}", 7, datetime.now(), "ü", "v")
+    found = connection.fetch(f"SELECT {sets}", key="ü", version="v")
 
     of_columns = dict(
         schema.rows(
@@ -193,6 +192,25 @@ def test_the_longest_key_is_loaded(schema):
     done = load(schema.tables(), dataset, f"id,text\n{key},1\n{key[1:]},2\n{key},3\n".encode())
 
     assert (done.loaded, [error.row for error in done.duplicates]) == (Loaded(2, 0, 1), [4])
+
+
+PERCENT = """
+schema:
+  primaryKey: "100%"
+  fields: [{name: "100%", type: integer}]
+"""
+
+
+@pytest.mark.parametrize("mode", ["insert-ignore", "upsert"])
+def test_a_sign_that_stands_for_values_may_be_in_the_name_of_a_key(schema, mode):
+    dataset = loaded_dataset(mode, PERCENT)
+    schema.migrate(dataset)
+    load(schema.tables(), dataset, b"100%\n7\n", "before", day=1)
+
+    done = load(schema.tables(), dataset, b"100%\n8\n7\n8\n", day=2)
+
+    rows = [3, 4] if mode == "insert-ignore" else [2]
+    assert [(error.row, error.field) for error in done.duplicates] == [(row, "100%") for row in rows]
 
 
 KEYS = """

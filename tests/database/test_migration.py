@@ -41,8 +41,8 @@ def test_the_table_is_made_once(schema):
     assert columns(schema) == [
         ("id", "bigint(20)", "NO"),
         ("email", "varchar(40)", "YES"),
-        ("sluice_upload", "bigint(20) unsigned", "NO"),
-        ("sluice_row", "bigint(20) unsigned", "NO"),
+        ("sluice_upload", "int(10) unsigned", "NO"),
+        ("sluice_row", "int(10) unsigned", "NO"),
     ]
     assert {name for (name,) in schema.rows("SHOW TABLES")} == {"people", "sluice_loads"}
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from sluice.contract.descriptor import VARCHAR_LIMIT, Dataset
 from sluice.contract.fields import Field
 
+# Of loads, and of the lines of a file: four thousand million, more than can be read in the time that there is.
+COUNTER = "INT UNSIGNED"
 _TEXT = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 _ASCII = "CHARACTER SET ascii COLLATE ascii_bin"
 _TYPES = {
@@ -38,7 +40,7 @@ def columns(dataset: Dataset) -> list[Column]:
 
 def own_columns(dataset: Dataset) -> list[Column]:
     """The columns that say where a row comes from and, for `upsert`, how late its upload is."""
-    own = [("sluice_upload", "BIGINT UNSIGNED"), ("sluice_row", "BIGINT UNSIGNED")]
+    own = [("sluice_upload", COUNTER), ("sluice_row", COUNTER)]
     if dataset.target.mode == "upsert":
         own += [
             ("sluice_modified", "DATETIME(6)"),

@@ -8,7 +8,7 @@ are given with a statement, `%s` stands for each of them and `%%` for a percent 
 from collections.abc import Callable, Iterable
 
 from sluice.contract.descriptor import Dataset
-from sluice.load.columns import columns, own_columns, quote
+from sluice.load.columns import COUNTER, columns, own_columns, quote
 
 # The session's own, made for a load: the rows as they were read, and the keys that their duplicates may have.
 STAGING = "sluice_staging"
@@ -23,15 +23,17 @@ _TEXT = (
     "CHARACTER SET binary FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n'"
 )
 
-# In the character set of the columns that they are compared with: MySQL takes these for columns of a table, and refuses
-# to compare one of utf8mb4 with one of ascii ("illegal mix of collations").
-_UPLOAD = (
-    "(SELECT CAST(%s AS UNSIGNED) AS sluice_upload, CAST(%s AS DATETIME(6)) AS sluice_modified, %s AS sluice_key, "
-    "CAST(%s AS CHAR(1024) CHARACTER SET ascii) AS sluice_version) AS u"
-)
+# What a load's rows get beside their own values. In the type and the character set of the columns that they are
+# compared with, or MySQL refuses to ("illegal mix of collations").
+_OF_UPLOAD = {
+    "sluice_upload": "%(number)s",
+    "sluice_modified": "CAST(%(modified)s AS DATETIME(6))",
+    "sluice_key": "%(key)s",
+    "sluice_version": "CAST(%(version)s AS CHAR(1024) CHARACTER SET ascii)",
+}
 
 CREATE_LOADS = (
-    f"CREATE TABLE IF NOT EXISTS {LOADS} (number BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+    f"CREATE TABLE IF NOT EXISTS {LOADS} (number {COUNTER} NOT NULL AUTO_INCREMENT PRIMARY KEY, "
     "upload CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL UNIQUE, "
     "table_name VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, inserted BIGINT NOT NULL, "
     "updated BIGINT NOT NULL, duplicates BIGINT NOT NULL, loaded_at DATETIME(6) NOT NULL, errors LONGBLOB NOT NULL)"
@@ -68,13 +70,13 @@ def stage(dataset: Dataset) -> tuple[list[str], str]:
     transferred."""
     definitions = {column.name: f"{quote(column.name)} {column.definition}" for column in columns(dataset)}
     tables = [
-        f"CREATE TEMPORARY TABLE {STAGING} ({_list(definitions.values())}, sluice_row BIGINT UNSIGNED NOT NULL, "
+        f"CREATE TEMPORARY TABLE {STAGING} ({_list(definitions.values())}, sluice_row {COUNTER} NOT NULL, "
         f"PRIMARY KEY ({_list(_order(dataset, quote))})) ENGINE = InnoDB"
     ]
     if has_one_key(dataset):
         tables.append(
             f"CREATE TEMPORARY TABLE {CONTESTED} ({_list(definitions[field] for field in dataset.primary_key)}, "
-            f"PRIMARY KEY ({_list(map(quote, dataset.primary_key))})) ENGINE = InnoDB"
+            f"sluice_repeats BIGINT NOT NULL, PRIMARY KEY ({_list(map(quote, dataset.primary_key))})) ENGINE = InnoDB"
         )
     names = _list(["sluice_row", *map(quote, definitions)])
     return tables, f"LOAD DATA LOCAL INFILE 'rows' INTO TABLE {STAGING} {_TEXT} ({names})"
@@ -84,16 +86,17 @@ def transfer(dataset: Dataset) -> str:
     """Puts the staged rows into their table: by its one key, and of a key in the order of the file, so that no two
     loads wait for each other crosswise; where it has no key or more than one, in the order of the file.
 
-    Affected are 1 for a row inserted, 2 for one updated, 0 for one left as it was. The values, here and below, are the
-    number of the load and of the upload when it was last modified, its key and its version id.
+    Affected are 1 for a row inserted, 2 for one updated, 0 for one left as it was. It takes the `number` of the load,
+    and of the upload when it was last `modified`, its `key` and its `version` id.
     """
     target, mode = name(dataset.target.table), dataset.target.mode
     # What each column of the table gets.
     values = {name(field.name): f"s.{name(field.name)}" for field in dataset.fields}
-    values |= {column.name: f"u.{column.name}" for column in own_columns(dataset)} | {"sluice_row": "s.sluice_row"}
+    given = _OF_UPLOAD | {"sluice_row": "s.sluice_row"}
+    values |= {column.name: given[column.name] for column in own_columns(dataset)}
     sql = (
-        f"INSERT INTO {target} ({', '.join(values)}) SELECT STRAIGHT_JOIN {', '.join(values.values())} "  # nosec B608
-        f"FROM {_UPLOAD} JOIN {STAGING} AS s ORDER BY {_list(f's.{column}' for column in _order(dataset, name))}"
+        f"INSERT INTO {target} ({', '.join(values)}) SELECT {', '.join(values.values())} "  # nosec B608
+        f"FROM {STAGING} AS s ORDER BY {_list(f's.{column}' for column in _order(dataset, name))}"
     )
     if mode == "append":
         return sql
@@ -109,26 +112,36 @@ def transfer(dataset: Dataset) -> str:
     )
 
 
-def contest(dataset: Dataset, limit: int) -> tuple[str, str]:
-    """Keeps the keys of rows in the table that are of other uploads, which takes the load's number, and adds those that
-    more than one staged row has: a duplicate has one of these. Affected by the first are the rows that it keeps; where
-    they are more than `limit`, it has not kept all. The one key is the primary key.
-    """
-    target, key = name(dataset.target.table), [name(field) for field in dataset.primary_key]
-    keep = f"INSERT INTO {CONTESTED} ({_list(key)}) SELECT {_list(key)} FROM"
+def contest_repeated(dataset: Dataset) -> str:
+    """Keeps the keys that more than one staged row has, and takes no values. The one key is the primary key."""
+    key = _list(map(quote, dataset.primary_key))
     return (
-        f"{keep} {target} WHERE sluice_upload <> %s LIMIT {limit + 1}",
-        f"{keep} {STAGING} AS s GROUP BY {_list(key)} HAVING COUNT(*) > 1 "
-        f"ON DUPLICATE KEY UPDATE {key[0]} = {CONTESTED}.{key[0]}",
+        f"INSERT INTO {CONTESTED} ({key}, sluice_repeats) SELECT {key}, COUNT(*) - 1 "  # nosec B608
+        f"FROM {STAGING} AS s GROUP BY {key} HAVING COUNT(*) > 1"
+    )
+
+
+# How many rows repeat the key of an earlier one.
+COUNT_REPEATS = f"SELECT COALESCE(SUM(sluice_repeats), 0) FROM {CONTESTED}"  # nosec B608
+
+
+def contest_others(dataset: Dataset, limit: int) -> str:
+    """Keeps the keys of rows in the table that are of other loads than `number`, beside those that are kept already.
+    Where more than `limit` are affected, it may not have kept all: 1 for each, 2 where the key was kept before."""
+    key = [name(field) for field in dataset.primary_key]
+    return (
+        f"INSERT INTO {CONTESTED} ({_list(key)}, sluice_repeats) SELECT {_list(key)}, 0 "  # nosec B608
+        f"FROM {name(dataset.target.table)} WHERE sluice_upload <> %(number)s LIMIT {limit + 1} "
+        f"ON DUPLICATE KEY UPDATE sluice_repeats = {CONTESTED}.sluice_repeats + 1"
     )
 
 
 def count_duplicates(dataset: Dataset, among_contested: bool) -> str:
     """How many staged rows are not those that their table has now, and how many of these gave way to one of the same
-    upload. Its one key is the primary key. They are looked for among all staged rows, or those whose key `contest` has
-    kept."""
+    load, `number`. Its one key is the primary key. They are looked for among all staged rows, or those whose key is
+    kept: a duplicate has one that is contested."""
     return (
-        "SELECT STRAIGHT_JOIN COUNT(*), COALESCE(SUM(k0.sluice_upload = u.sluice_upload), 0) "  # nosec B608
+        "SELECT STRAIGHT_JOIN COUNT(*), COALESCE(SUM(k0.sluice_upload = %(number)s), 0) "  # nosec B608
         f"FROM {_clashes(dataset, among_contested)}"
     )
 
@@ -150,14 +163,14 @@ def list_duplicates(dataset: Dataset, among_contested: bool, limit: int) -> str:
 def _clashes(dataset: Dataset, among_contested: bool, loads: Iterable[str] = ()) -> str:
     """Staged rows beside the rows that have their keys, where one of these is another row."""
     target = name(dataset.target.table)
-    joins, others = [f"JOIN {STAGING} AS s"], []
+    joins, others = [f"{STAGING} AS s"], []
     if among_contested:
-        joins = [f"JOIN {CONTESTED} AS c {joins[0]} ON {_same(dataset.primary_key, 'c', 's')}"]
+        joins = [f"{CONTESTED} AS c JOIN {joins[0]} ON {_same(dataset.primary_key, 'c', 's')}"]
     for place, key in enumerate(keys(dataset)):
         joins.append(f"LEFT JOIN {target} AS k{place} ON {_same(key, f'k{place}', 's')}")
         # NULL where there is none.
-        others.append(f"NOT (k{place}.sluice_row = s.sluice_row AND k{place}.sluice_upload = u.sluice_upload)")
-    return f"{_UPLOAD} {' '.join([*joins, *loads])} WHERE {' OR '.join(others)}"
+        others.append(f"NOT (k{place}.sluice_row = s.sluice_row AND k{place}.sluice_upload = %(number)s)")
+    return f"{' '.join([*joins, *loads])} WHERE {' OR '.join(others)}"
 
 
 def _same(key: Iterable[str], one: str, other: str) -> str:

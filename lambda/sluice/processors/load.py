@@ -14,6 +14,7 @@ from sluice.contract.check import Block
 from sluice.contract.descriptor import Dataset
 from sluice.contract.fields import Field
 from sluice.contract.types import Value
+from sluice.load.columns import columns
 from sluice.processors.valid import some
 from sluice.results.values import plain, rows
 
@@ -31,11 +32,12 @@ def load(blocks: Iterable[Block], write: Callable[[bytes], object], dataset: Dat
     """
     blocks = some(blocks)
     alike, delimited = _is_alike(dataset), dataset.format == "csv"
+    is_full = not any(column.nullable for column in columns(dataset))
     writers = [_writer(field) for field in dataset.fields]
     for block in blocks:
         # As a cell, the word would be text in the file and NULL in the table.
         if alike and block.values is None and b"NULL" not in block.data:
-            write(_numbered(_with_nulls(block.data), block))
+            write(_numbered(block.data if is_full else _with_nulls(block.data), block))
         elif delimited and block.values is None:
             write(_numbered(_rewritten(block.data, dataset.dialect.delimiter, writers), block))
         else:
