@@ -73,11 +73,12 @@ def write_people(path: Path, rows: int) -> int:
     return _write_mixed(path, rows, "id,email\n", person, list(BAD_PEOPLE.values()))
 
 
-def write_repeating(path: Path, rows: int) -> int:
-    """People's rows, all of them good; every hundredth repeats the one before it. Returns how many do."""
+def write_repeating(path: Path, rows: int, first: int = 0) -> int:
+    """People's rows from a number on, all of them good; every hundredth repeats the one before it. Returns how many
+    do."""
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write("id,email\n")
-        file.writelines(f"{person(n - (n % 100 == 99))}\n" for n in range(rows))
+        file.writelines(f"{person(first + n - (n % 100 == 99))}\n" for n in range(rows))
     return rows // 100
 
 
