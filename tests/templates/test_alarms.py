@@ -139,6 +139,24 @@ def test_nine_tenths_of_a_timeout_are_near_it(logical: str, function: str) -> No
     assert MONITORING.properties(logical)["Threshold"] == timeout * 1000 * 0.9
 
 
+# Each with its function: Lambda tells of an invocation when it is over, at the time when it began.
+OF_INVOCATIONS = {
+    logical: watched[4][1] for logical, watched in WATCHED.items() if watched[1] in ("Errors", "Duration")
+}
+
+
+@pytest.mark.parametrize("logical", OF_INVOCATIONS)
+def test_what_ends_at_the_timeout_is_not_too_old_to_be_seen(logical: str) -> None:
+    """What is older than an alarm's periods is not looked at, and what is newer is no error.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    """
+    alarm = MONITORING.properties(logical)
+    timeout = STACKS["lambda"].properties(OF_INVOCATIONS[logical])["Timeout"]
+    assert alarm["Period"] * alarm["EvaluationPeriods"] >= timeout + 600
+    assert alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]) == 1
+
+
 def dimensions(pairs: list[dict]) -> frozenset[tuple[str, str]]:
     return frozenset((pair["Name"], pair["Value"]) for pair in pairs)
 

@@ -375,11 +375,18 @@ def test_the_alarms_of_a_release_watch_the_new_version_only() -> None:
         assert alarm["AlarmName"].startswith(f"{functions.name}-") and alarm["AlarmName"].endswith("-1")
         assert "${ProcessVersion.Version}" in LAMBDA["Resources"][logical]["Properties"]["AlarmName"]["Fn::Sub"]
         assert LAMBDA["Resources"][logical]["Properties"]["Dimensions"][-1]["Value"] == version
-        assert (alarm["Statistic"], alarm["Period"], alarm["EvaluationPeriods"]) == ("Sum", 60, 1)
+        assert (alarm["Statistic"], alarm["Period"]) == ("Sum", 60)
         assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
         assert alarm["TreatMissingData"] == "notBreaching"
         # A failed release is told of by the pipeline; later errors, by the alarms below where retrying does not help.
         assert not alarm.keys() & {"AlarmActions", "OKActions"}
+
+
+def test_what_crashes_minutes_after_it_began_is_seen_in_the_five_minutes_of_the_canary() -> None:
+    crashes, errors = (deployment()["lambda"].properties(logical) for logical in CANARY_ALARMS)
+    # Lambda's metric has the time when the invocation began, the count of the log's lines that of the line.
+    assert (crashes["EvaluationPeriods"], crashes["DatapointsToAlarm"]) == (5, 1)
+    assert errors["EvaluationPeriods"] == 1
 
 
 def test_what_the_function_logs_as_an_error_counts_against_its_version() -> None:
