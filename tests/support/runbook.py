@@ -18,20 +18,35 @@ class Section:
     template: str
     parts: dict[str, str]
 
+    def lines(self, part: str) -> list[str]:
+        """The commands of a part, as a shell gets them."""
+        return [line for block in _BLOCK.findall(self.parts[part]) for line in block.splitlines()]
+
     def commands(self, part: str) -> list[list[str]]:
-        """The commands of a part."""
-        return [shlex.split(line) for block in _BLOCK.findall(self.parts[part]) for line in block.splitlines()]
+        """The commands of a part, as words."""
+        return [shlex.split(line) for line in self.lines(part)]
 
 
 def sections() -> list[Section]:
     """The sections of the runbook."""
-    _, *texts = re.split(r"^## ", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    _, *texts = _split()
     return list(map(_section, texts))
+
+
+def placeholders() -> set[str]:
+    """What commands leave to whoever types them, as the table before the sections has it."""
+    before, *_ = _split()
+    named = re.findall(r"^\| (`[^|]+`) \|", before, flags=re.MULTILINE)
+    return {name for names in named for name in re.findall(r"`(\w+)`", names)}
 
 
 def commands() -> list[list[str]]:
     """Every command, as words."""
     return [words for section in sections() for part in section.parts for words in section.commands(part)]
+
+
+def _split() -> list[str]:
+    return re.split(r"^## ", (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
 def _section(text: str) -> Section:
