@@ -10,15 +10,17 @@ AWS_ERRORS = (aws.BotoCoreError, ClientError, Boto3Error)
 
 def advice(error: Exception, rights: str) -> str:
     """What went wrong, and what to do about it. `rights` says whose credentials to use where they may not do it."""
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    # A transfer's error says what S3 has answered, and has that answer behind it.
+    answered = error.__context__ if isinstance(error, Boto3Error) else error
+    code = answered.response["Error"]["Code"] if isinstance(answered, ClientError) else ""
     if isinstance(error, aws.NoRegionError):
         return "no AWS region is configured: set AWS_REGION, or run `aws configure set region <region>`"
     if isinstance(error, (aws.EndpointConnectionError, aws.ConnectTimeoutError)):
         return f"cannot reach AWS: {error}. Check the network, the region's name and AWS_ENDPOINT_URL"
-    if code in ("AccessDenied", "AccessDeniedException"):
+    if code in ("AccessDenied", "AccessDeniedException", "AuthorizationError"):
         return f"{error}. {rights}"
     if code in ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"):
         return f"AWS does not take your credentials: {error}. Renew them: `aws sso login`, or `aws configure`"
     if "redential" in type(error).__name__ or "SSO" in type(error).__name__ or isinstance(error, aws.ProfileNotFound):
         return f"no AWS credentials: {error}. Run `aws configure` or `aws sso login`, or set AWS_PROFILE"
-    return str(error)
+    return f"{str(error).rstrip('.')}. Do it again, after removing the cause where AWS names one"

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from delivery import templates
-from delivery.advice import AWS_ERRORS
+from delivery.advice import AWS_ERRORS, advice
 from delivery.subscriptions import subscriptions
 from operations.deployment import Deployment, Resource
-from operations.exits import CommandError
+from operations.exits import RIGHTS, CommandError
 from sluice.stacks import Stacks
 
 # Kinds of alarms, and what makes one.
@@ -47,7 +49,11 @@ def examine(deployment: Deployment, checks: dict[str, Check]) -> Iterator[Findin
         try:
             yield from check(deployment)
         except (*AWS_ERRORS, CommandError) as error:
-            yield Finding(name, f"could not be checked: {error}", f"scripts/sluice doctor --stack {deployment.stack}")
+            yield Finding(
+                name,
+                f"could not be checked: {advice(error, RIGHTS)}",
+                f"scripts/sluice doctor --stack {deployment.stack}",
+            )
 
 
 def pending_subscriptions(deployment: Deployment) -> Iterator[Finding]:
@@ -81,7 +87,7 @@ def dead_letters(deployment: Deployment) -> Iterator[Finding]:
         queue: sqs.get_queue_attributes(QueueUrl=queue.name, AttributeNames=asked)["Attributes"]
         for queue in deployment.of_kind("AWS::SQS::Queue")
     }
-    read = {mapping["EventSourceArn"] for mapping in _mappings(deployment)}
+    read = {mapping["EventSourceArn"] for mapping in _mappings(deployment).values() if mapping}
     policies = [json.loads(attributes.get("RedrivePolicy", "{}")) for attributes in queues.values()]
     targets = {policy.get("deadLetterTargetArn") for policy in policies}
     for queue, attributes in queues.items():
@@ -106,8 +112,15 @@ def dead_letters(deployment: Deployment) -> Iterator[Finding]:
 
 def mappings(deployment: Deployment) -> Iterator[Finding]:
     """Event source mappings that do not hand over anything."""
-    for mapping in _mappings(deployment):
-        if mapping["State"] in ("Disabled", "Disabling"):
+    for resource, mapping in _mappings(deployment).items():
+        if mapping is None:
+            yield Finding(
+                "mappings",
+                f"the event source mapping {resource.path} is gone: nothing is processed. A new one works at once; the "
+                "stack does not know it, so delete it when a release has to change the mapping",
+                f"aws lambda create-event-source-mapping --cli-input-json {_expected(resource)}",
+            )
+        elif mapping["State"] in ("Disabled", "Disabling"):
             yield Finding(
                 "mappings",
                 f"the event source mapping of {mapping['EventSourceArn']} is {mapping['State']}: nothing is processed",
@@ -115,10 +128,17 @@ def mappings(deployment: Deployment) -> Iterator[Finding]:
             )
 
 
-def _mappings(deployment: Deployment) -> list[dict]:
-    functions = deployment.client("lambda")
-    found = deployment.of_kind("AWS::Lambda::EventSourceMapping")
-    return [functions.get_event_source_mapping(UUID=resource.name) for resource in found]
+def _mappings(deployment: Deployment) -> dict[Resource, dict | None]:
+    """The event source mappings of the deployment; None is one that somebody has deleted."""
+    functions, found = deployment.client("lambda"), {}
+    for resource in deployment.of_kind("AWS::Lambda::EventSourceMapping"):
+        try:
+            found[resource] = functions.get_event_source_mapping(UUID=resource.name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            found[resource] = None
+    return found
 
 
 def alarms(deployment: Deployment) -> Iterator[Finding]:
@@ -144,15 +164,19 @@ def alarms(deployment: Deployment) -> Iterator[Finding]:
 
 
 def _restoring(alarm: Resource) -> str:
-    """Puts an alarm back as CloudFormation expects it, which the check of the drift has asked it about.
+    """Puts an alarm back."""
+    return f"aws cloudwatch {_ALARMS[alarm.kind]} --alarm-name {alarm.name} --cli-input-json {_expected(alarm)}"
 
-    A property of AWS::CloudWatch::Alarm is a parameter of PutMetricAlarm, and so it is with composite alarms:
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+
+def _expected(resource: Resource) -> str:
+    """What a shell makes of it is the resource's properties as CloudFormation expects them.
+
+    The check of the drift has asked it for them. Those of an alarm are the parameters of what makes one, and so it is
+    with mappings: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     """
     return (
-        f"aws cloudwatch {_ALARMS[alarm.kind]} --alarm-name {alarm.name} --cli-input-json \"$(aws cloudformation "
-        f"describe-stack-resource-drifts --stack-name {alarm.stack} --output text --query "
-        f"\"StackResourceDrifts[?LogicalResourceId=='{alarm.logical_id}'].ExpectedProperties\")\""
+        f"\"$(aws cloudformation describe-stack-resource-drifts --stack-name {resource.stack} --output text --query "
+        f"\"StackResourceDrifts[?LogicalResourceId=='{resource.logical_id}'].ExpectedProperties\")\""
     )
 
 

@@ -18,11 +18,9 @@ from operations import (
     subscribe,
     upload,
 )
-from operations.exits import EPILOG, INTERRUPTED, NOT_DONE, CommandError
+from operations.exits import EPILOG, INTERRUPTED, NOT_DONE, RIGHTS, CommandError
 from operations.output import say
 from sluice.errors import TransientError
-
-_RIGHTS = "Use credentials that may read the deployment's stacks, ledger, buckets, queues, topics, logs and metrics"
 
 
 class _Commands(TyperGroup):
@@ -34,7 +32,7 @@ class _Commands(TyperGroup):
         except CommandError as error:
             raise self._told(ctx, str(error), error.code) from error
         except AWS_ERRORS as error:
-            raise self._told(ctx, advice(error, _RIGHTS), NOT_DONE) from error
+            raise self._told(ctx, advice(error, RIGHTS), NOT_DONE) from error
         except TransientError as error:
             raise self._told(ctx, f"{error}. Do it again", NOT_DONE) from error
         except KeyboardInterrupt as error:

@@ -21,6 +21,10 @@ EPILOG = (
 )
 
 
+RIGHTS = "Use credentials that may read the deployment's stacks, ledger, buckets, queues, topics, logs and metrics"
+"""What to do where AWS says that somebody may not do something."""
+
+
 class CommandError(Exception):
     """A command is not done; the message says why and what to do next, `code` is its exit code."""
 

@@ -1,12 +1,13 @@
 """The keys of files that are uploaded: by the key templates of this tree's datasets and the paths of the files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 
 import yaml
 
 from operations.exits import USAGE, CommandError
 from sluice.contract.key_templates import key_pattern
+from sluice.ledger_reader import NO_DATASET
 
 DATASETS = Path(__file__).parents[2] / "lambda" / "datasets"
 
@@ -20,6 +21,16 @@ def key_templates() -> dict[str, str]:
     """The key templates of this tree's datasets by their names."""
     found = map(_read, sorted(DATASETS.glob("*.yaml")))
     return {descriptor["name"]: descriptor["sluice:key"] for descriptor in found}
+
+
+def unknown(datasets: Iterable[str]) -> str:
+    """What to tell somebody who names datasets that this tree does not have; empty where it has all of them.
+
+    A deployment may be of another tree, so it is no error. Uploads of no dataset are those of `none`.
+    """
+    known = [*key_templates(), NO_DATASET]
+    missing = [name for name in datasets if name not in known]
+    return f"no dataset of this tree is called {', '.join(missing)}; these are: {', '.join(known)}" if missing else ""
 
 
 def key_for(path: PurePath, dataset: str | None, templates: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from operations.deployment import Deployment, find
 from operations.entries import as_dict
+from operations.keys import unknown
 from operations.next_step import next_step
 from operations.options import (
     DatasetOption,
@@ -57,7 +58,8 @@ def status(
     if key is not None:
         found, is_cut = deployment.versions(key)[:limit], False
     else:
-        recent = deployment.entries.recent(since or datetime.now(UTC) - _DAY, dataset, state or ())
+        since = since or datetime.now(UTC) - _DAY
+        recent = deployment.entries.recent(since, dataset, state or ())
         found, is_cut = _cut(recent, limit)
     if as_json:
         print_json({"uploads": [as_dict(entry) for entry in found]})
@@ -66,6 +68,10 @@ def status(
             _print_entry(entry)
     else:
         print_table(_HEADINGS, list(map(_row, found)))
+        if not found:
+            say(f"no such upload came or ended since {moment(since)} UTC: --since looks further back")
+        if not found and (warning := unknown([dataset] if dataset else ())):
+            say(warning)
         if is_cut:
             say(f"only the newest {limit} are shown: --limit shows more, --state, --dataset and --since others")
 

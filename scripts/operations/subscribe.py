@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from delivery.subscriptions import subscriptions
 from operations.deployment import find
 from operations.exits import CommandError
+from operations.keys import unknown
 from operations.options import STATES, EnvironmentOption, JsonOption, StackOption, parse_states
 from operations.output import print_json, printable, say
 from sluice.upload import FINAL_STATES
@@ -64,6 +65,8 @@ def subscribe(
     else:
         chosen = ", ".join(f"{name} {' or '.join(values)}" for name, values in policy.items()) or "every upload"
         print(f"{address} is subscribed: {printable(chosen)}")
+    if warning := unknown(dataset or ()):
+        say(f"{warning}. If it is a slip, do this again with the right name, or nothing is told")
     for one in pending:
         say(f"pending confirmation: {one.endpoint}. {_CONFIRM.get(one.protocol, 'It has to be confirmed there')}")
     if protocol == "sqs" and not _admits(deployment.client("sqs"), address, topic):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from delivery.advice import AWS_ERRORS
+from delivery.advice import AWS_ERRORS, advice
 from operations import exits
 from operations.deployment import Deployment, find
 from operations.entries import as_dict
@@ -120,7 +120,7 @@ def _send(s3: Any, bucket: str, sent: list[Sent]) -> None:
                     str(one.path), bucket, one.key, Callback=lambda size, task=task: progress.advance(task, size)
                 )
             except AWS_ERRORS as error:
-                one.problem = str(error)
+                one.problem = advice(error, "Use credentials that may put objects into the uploads bucket")
             else:
                 one.version_id = versions[-1]
 

@@ -102,7 +102,7 @@ def test_messages_that_a_function_will_read_are_no_dead_letters(aws, stacks, mon
     names = ("intake", "discarded", "discarded-dead", "rollup-failures")
     urls = {name: aws.sqs.get_queue_url(QueueName=name)["QueueUrl"] for name in names}
     stacks.nested["Queue"] = {name: ("AWS::SQS::Queue", url) for name, url in urls.items()}
-    mappings = [{"EventSourceArn": arn + name, "State": "Enabled"} for name in ("intake", "discarded")]
+    mappings = {name: {"EventSourceArn": arn + name, "State": "Enabled"} for name in ("intake", "discarded")}
     monkeypatch.setattr(checks, "_mappings", lambda deployment: mappings)
     for url in urls.values():
         aws.sqs.send_message(QueueUrl=url, MessageBody="{}")
@@ -118,7 +118,7 @@ def test_messages_that_a_function_will_read_are_no_dead_letters(aws, stacks, mon
 @pytest.mark.parametrize(("state", "count"), [("Enabled", 0), ("Creating", 0), ("Disabled", 1), ("Disabling", 1)])
 def test_a_mapping_that_is_switched_off_is_found(stacks, monkeypatch, state, count):
     mapping = {"EventSourceArn": "arn:queue", "State": state, "UUID": "1234"}
-    monkeypatch.setattr(checks, "_mappings", lambda deployment: [mapping])
+    monkeypatch.setattr(checks, "_mappings", lambda deployment: {"Mapping": mapping})
 
     findings = found("mappings")
 
@@ -126,13 +126,18 @@ def test_a_mapping_that_is_switched_off_is_found(stacks, monkeypatch, state, cou
     assert all(one.mend == "aws lambda update-event-source-mapping --enabled --uuid 1234" for one in findings)
 
 
-def test_mappings_are_asked_of_lambda(stacks, monkeypatch):
+def test_a_mapping_that_is_gone_is_found_and_hinders_no_look_at_the_queues(aws, stacks):
     uuid = "12345678-1234-1234-1234-123456789012"
     stacks.nested["Lambda"] = {"ProcessMapping": ("AWS::Lambda::EventSourceMapping", uuid)}
+    stacks.nested["Queue"] = {"DeadLetters": ("AWS::SQS::Queue", aws.dead_letters)}
+    aws.sqs.send_message(QueueUrl=aws.dead_letters, MessageBody="{}")
 
-    [finding] = found("mappings")
+    [gone], [letter] = found("mappings"), found("dead letters")
 
-    assert "could not be checked" in finding.what and "GetEventSourceMapping" in finding.what
+    assert "Lambda/ProcessMapping is gone" in gone.what
+    assert gone.mend.startswith("aws lambda create-event-source-mapping --cli-input-json ")
+    assert "--stack-name Lambda " in gone.mend and "LogicalResourceId=='ProcessMapping'" in gone.mend
+    assert letter.what.startswith("1 message in Queue/DeadLetters")
 
 
 def test_an_alarm_that_is_gone_is_found(cloudwatch):
@@ -223,4 +228,4 @@ def test_an_error_of_aws_names_the_check():
         stack = "sluice-staging"
 
     [finding] = examine(Deployment(), {"alarms": refuse})
-    assert finding.check == "alarms" and "not you" in finding.what
+    assert finding.check == "alarms" and "not you" in finding.what and "Use credentials that may read" in finding.what

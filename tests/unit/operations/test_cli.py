@@ -16,6 +16,8 @@ COMMANDS = get_command(cli.app).commands
         (NoCredentialsError(), "Run `aws configure` or `aws sso login`"),
         (EndpointConnectionError(endpoint_url="http://x"), "Check the network, the region's name and AWS_ENDPOINT_URL"),
         (ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Query"), "Use credentials that may read"),
+        (ClientError({"Error": {"Code": "AuthorizationError", "Message": "no"}}, "Publish"), "Use credentials that"),
+        (ClientError({"Error": {"Code": "Throttling", "Message": "slow"}}, "Query"), "slow. Do it again"),
         (TransientError("SQS took 9 of 10 messages"), "SQS took 9 of 10 messages. Do it again"),
     ],
 )

@@ -54,6 +54,15 @@ def test_a_table_shows_what_people_ask_for_and_says_that_it_is_cut(sluice, uploa
     assert "only the newest 4 are shown" in answer.err and "newest" not in sluice("status").err
 
 
+def test_where_there_is_nothing_it_says_how_to_find_more(sluice, uploads):
+    recent = sluice("status", "--since", "1m").err
+    slip = sluice("status", "--dataset", "poeple").err
+
+    assert "--since looks further back" in recent and "no dataset" not in recent
+    assert "no dataset of this tree is called poeple; these are: people, " in slip
+    assert sluice("status", "--dataset", "none").err == ""
+
+
 def test_a_key_has_all_its_versions_with_what_to_do(sluice, end):
     end("people/it's.csv", "old", "SUCCEEDED", sequencer="0A")
     end("people/it's.csv", "new", "FAILED", sequencer="0B")

@@ -51,6 +51,15 @@ def test_the_choice_is_changed_by_subscribing_again(aws, sluice, queue):
     assert policy(aws, QUEUE) == {}
 
 
+def test_a_dataset_that_this_tree_does_not_have_may_be_a_slip(sluice, queue):
+    queue()
+
+    assert "called poeple, stuff; these are: people, " in sluice(
+        "subscribe", QUEUE, "--dataset", "poeple", "--dataset", "none", "--dataset", "stuff"
+    ).err
+    assert "no dataset" not in sluice("subscribe", QUEUE, "--dataset", "people").err
+
+
 @pytest.mark.parametrize("policy_text", ["", '{"Statement": "arn:aws:sns:us-east-1:123456789012:other"}', None])
 def test_a_queue_that_does_not_admit_the_topic_is_told(sluice, queue, policy_text):
     if policy_text is not None:

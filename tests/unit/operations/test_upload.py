@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from operations import deployment
@@ -122,7 +123,11 @@ def test_what_s3_does_not_take_is_told_and_the_rest_is_uploaded(aws, sluice, fil
 
     def upload_file(path, bucket, key, **more):
         if key == "people/a.csv":
-            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "PutObject")
+            try:
+                raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "PutObject")
+            except ClientError as error:
+                # As boto3's transfers do.
+                raise S3UploadFailedError(f"Failed to upload {path}: {error}") from error
         return original(path, bucket, key, **more)
 
     monkeypatch.setattr(s3, "upload_file", upload_file)
@@ -132,7 +137,7 @@ def test_what_s3_does_not_take_is_told_and_the_rest_is_uploaded(aws, sluice, fil
     told = {one["key"]: (one["state"], one.get("problem")) for one in answer.document["uploads"]}
     assert told["people/b.csv"] == ("SUCCEEDED", None)
     assert told["people/a.csv"][0] is None and "not you" in told["people/a.csv"][1]
-    assert "a.csv was not uploaded" in answer.err
+    assert "a.csv was not uploaded" in answer.err and "Use credentials that may put objects" in answer.err
 
 
 @pytest.mark.parametrize(
