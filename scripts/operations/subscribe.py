@@ -56,7 +56,10 @@ def subscribe(
         raise typer.BadParameter(f"{address} is no e-mail address, https:// URL or ARN of a queue")
     deployment = find(environment, stack)
     sns, topic = deployment.client("sns"), deployment.outputs["TopicArn"]
-    policy = {name: list(values) for name, values in (("state", state), ("dataset", dataset)) if values}
+    # Batches of readings would be a mail every few seconds: only to who names their dataset.
+    source = ["file"] if protocol == "email" and not dataset else []
+    chosen = {"state": state, "dataset": dataset, "source": source}
+    policy = {name: list(values) for name, values in chosen.items() if values}
     arn = _subscribe(sns, topic, protocol, address, policy)
     pending = [one for one in subscriptions(sns, topic) if one.arn is None]
     if as_json:

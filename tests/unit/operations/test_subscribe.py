@@ -60,6 +60,19 @@ def test_a_dataset_that_this_tree_does_not_have_may_be_a_slip(sluice, queue):
     assert "no dataset" not in sluice("subscribe", QUEUE, "--dataset", "people").err
 
 
+@pytest.mark.parametrize(
+    ("address", "options", "policy"),
+    [
+        ("you@example.org", [], {"source": ["file"]}),
+        ("you@example.org", ["--state", "FAILED"], {"state": ["FAILED"], "source": ["file"]}),
+        ("you@example.org", ["--dataset", "temperature"], {"dataset": ["temperature"]}),
+        ("https://example.org/hook", [], {}),
+    ],
+)
+def test_batches_of_readings_are_mailed_to_who_names_their_dataset(sluice, address, options, policy):
+    assert sluice("subscribe", address, *options, "--json").document["filter_policy"] == policy
+
+
 @pytest.mark.parametrize("policy_text", ["", '{"Statement": "arn:aws:sns:us-east-1:123456789012:other"}', None])
 def test_a_queue_that_does_not_admit_the_topic_is_told(sluice, queue, policy_text):
     if policy_text is not None:
