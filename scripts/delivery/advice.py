@@ -1,11 +1,21 @@
 """What to do about an error between us and AWS."""
 
+import os
+
 from boto3.exceptions import Boto3Error
 from botocore import exceptions as aws
 from botocore.exceptions import ClientError
 
 AWS_ERRORS = (aws.BotoCoreError, ClientError, Boto3Error)
 """What boto3 raises where AWS does not do what is asked, or is not asked at all."""
+
+
+def region() -> str | None:
+    """What AWS_REGION says, by which AWS's other tools go before AWS_DEFAULT_REGION, the only one that boto3 knows.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+    """
+    return os.environ.get("AWS_REGION") or None
 
 
 def advice(error: Exception, rights: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 
 from delivery import assumed, stack
-from delivery.advice import AWS_ERRORS, advice
+from delivery.advice import AWS_ERRORS, advice, region
 from delivery.stack import StackError
 from delivery.subscriptions import subscriptions
 
@@ -207,7 +207,7 @@ def main(arguments: list[str] | None = None) -> None:
     parameters = {key: value for key, value in given.items() if value is not None}
     name = options.stack_name or f"sluice-pipeline-{options.environment}"
     try:
-        own = boto3.Session(region_name=options.region)
+        own = boto3.Session(region_name=options.region or region())
         client = target = own.client
         if options.target_profile:
             target = boto3.Session(profile_name=options.target_profile, region_name=own.region_name).client

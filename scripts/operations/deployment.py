@@ -9,6 +9,7 @@ import boto3
 import typer
 
 from delivery import stack as stacks
+from delivery.advice import region
 from delivery.changes import STACK
 from operations.entries import Entries
 from operations.exits import USAGE, CommandError
@@ -87,7 +88,7 @@ class Deployment:
 
 def clients() -> Client:
     """Clients by your usual AWS configuration: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, ~/.aws/..."""
-    return boto3.Session().client
+    return boto3.Session(region_name=region()).client
 
 
 def find(environment: str | None = None, stack: str | None = None) -> Deployment:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from operations import deployment
 from operations.deployment import find
 
 ROOT_OUTPUTS = [{"OutputKey": key, "OutputValue": "x"} for key in ("UploadsBucket", "LedgerTable", "IntakeQueueUrl")]
@@ -13,6 +14,16 @@ def test_the_only_deployment_is_the_one_that_is_meant(sluice, stacks):
 
     assert find().stack == "sluice-staging"
     assert sluice("status", "--json").document == {"uploads": []}
+
+
+@pytest.mark.parametrize(("set_to", "region"), [("eu-west-1", "eu-west-1"), ("", "us-east-1"), (None, "us-east-1")])
+def test_the_region_is_that_of_aws_s_other_tools(monkeypatch, set_to, region):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    if set_to is not None:
+        monkeypatch.setenv("AWS_REGION", set_to)
+
+    assert deployment.clients()("sqs").meta.region_name == region
 
 
 def test_of_several_one_must_be_named_and_they_are_listed(sluice, stacks):
