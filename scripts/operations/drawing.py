@@ -17,8 +17,11 @@ _COLUMNS = 24
 # Inches of a column and of a row.
 _COLUMN, _ROW = 0.62, 0.42
 _TITLE = 0.5
-# Of each panel's box, for its title and the labels of its axes: left, bottom, right and top, in inches.
-_MARGINS = (0.55, 0.55, 0.3, 0.35)
+# Of each panel's box, for its title, the labels of its axes and what its lines are called: left, bottom, right and top,
+# in inches.
+_MARGINS = (0.55, 0.6, 0.4, 0.35)
+# Of a legend's line.
+_ENTRIES = 5
 _STYLE = {
     # A dollar sign or an underscore in a name is no formula.
     "text.parse_math": False,
@@ -41,7 +44,7 @@ def draw(panels: Sequence[Panel], title: str, span: tuple[datetime, datetime], p
         for panel in panels:
             _draw_panel(figure, panel, span, (width, height))
         # No version of the library, so that the same data is the same file.
-        figure.savefig(path, dpi=110, format="png", metadata={"Software": None})
+        figure.savefig(path, dpi=85, format="png", metadata={"Software": None}, pil_kwargs={"optimize": True})
 
 
 def _draw_panel(figure: Figure, panel: Panel, span: tuple[datetime, datetime], size: tuple[float, float]) -> None:
@@ -67,29 +70,58 @@ def _draw_text(axes: Axes, panel: Panel, wide: float) -> None:
 
 
 def _draw_lines(axes: Axes, panel: Panel, span: tuple[datetime, datetime]) -> None:
+    right = axes
+    if any(series.is_right for series in panel.series):
+        right = axes.twinx()
+        right.grid(visible=False)
     if panel.is_stacked:
-        # In bars, as a lone value would be no area.
-        width, below = timedelta(seconds=panel.period), defaultdict(float)
-        for series in panel.series:
-            times, values = zip(*series.points, strict=True)
-            bottom = [below[time] for time in times]
-            axes.bar(times, values, width, bottom, align="edge", label=series.label, alpha=0.7)
-            for time, value in series.points:
-                below[time] += value
+        _draw_bars(axes, panel)
     else:
-        for series in panel.series:
+        for number, series in enumerate(panel.series):
             # One point alone would be no line.
-            axes.plot(*zip(*series.points, strict=True), label=series.label, marker=".", markersize=4, linewidth=1.2)
+            (right if series.is_right else axes).plot(
+                *zip(*series.points, strict=True),
+                label=series.label,
+                color=series.color or f"C{number}",
+                marker=".",
+                markersize=4,
+                linewidth=1.2,
+            )
     for value, label in panel.lines:
         axes.axhline(value, color="#b2182b", linewidth=1, linestyle="--")
         axes.annotate(label, (0.995, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7)
     axes.set_xlim(*span)
-    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    for scale in {axes, right}:
+        _begin_at_zero(scale)
     axes.set_ylabel(panel.y_label)
     locator = AutoDateLocator(tz=UTC, minticks=3, maxticks=8)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))
-    axes.legend(loc="upper left", fontsize=7, framealpha=0.6, ncols=2)
+    # The day is in the title.
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC, show_offset=False))
+    drawn = [axes.get_legend_handles_labels(), *([right.get_legend_handles_labels()] if right is not axes else [])]
+    handles, labels = (sum(parts, []) for parts in zip(*drawn, strict=True))
+    # Below, where it hides nothing.
+    axes.legend(
+        handles, labels, loc="upper left", bbox_to_anchor=(-0.02, -0.14), fontsize=7, frameon=False, ncols=_ENTRIES,
+        borderaxespad=0, columnspacing=1, handlelength=1.2,
+    )  # fmt: skip
+
+
+def _draw_bars(axes: Axes, panel: Panel) -> None:
+    """In bars, as a lone value would be no area."""
+    width, below = timedelta(seconds=panel.period), defaultdict(float)
+    for number, series in enumerate(panel.series):
+        times, values = zip(*series.points, strict=True)
+        bottom = [below[time] for time in times]
+        axes.bar(times, values, width, bottom, align="edge", label=series.label, color=series.color or f"C{number}")
+        for time, value in series.points:
+            below[time] += value
+
+
+def _begin_at_zero(axes: Axes) -> None:
+    """A scale from 0 on, or from below where values are; zeros alone are at its foot."""
+    low, high = axes.dataLim.ymin, axes.dataLim.ymax
+    axes.set_ylim(min(0, low * 1.05), max(high, 0) * 1.05 or 1)
 
 
 def _draw_numbers(axes: Axes, panel: Panel) -> None:

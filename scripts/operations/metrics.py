@@ -4,7 +4,7 @@ The form of a widget: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIRef
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +15,15 @@ _WIDTH = _HEIGHT = 6
 
 @dataclass(frozen=True)
 class Series:
-    """A line of a widget: what it is called, and its values by time, in order."""
+    """A line of a widget: what it is called, and its values by time, in order.
+
+    `color` is one as HTML has it, where the widget says; `is_right`: it has the axis on the right as its scale.
+    """
 
     label: str
     points: list[tuple[datetime, float]]
+    color: str | None = None
+    is_right: bool = False
 
 
 @dataclass
@@ -80,9 +85,13 @@ class Metrics:
         marks = properties.get("annotations", {}).get("horizontal", [])
         panel.lines = [(mark["value"], mark.get("label", "")) for mark in marks if "value" in mark]
         found = queries(properties)
-        shown = [query["Id"] for query in found if query["ReturnData"]]
         series, messages = self._values(found)
-        panel.series = [series[name] for name in shown if series.get(name) and series[name].points]
+        # A query for each row, in their order.
+        for query, (_, options) in zip(found, _rows(properties["metrics"]), strict=True):
+            one = series.get(query["Id"])
+            if query["ReturnData"] and one and one.points:
+                is_right = options.get("yAxis") == "right"
+                panel.series.append(replace(one, color=options.get("color"), is_right=is_right))
         if not panel.series:
             panel.remark = self._without_data(found, messages)
 
@@ -107,7 +116,7 @@ class Metrics:
         unknown = [metric for metric in metrics if not self._is_known(metric)]
         if metrics and len(unknown) == len(metrics):
             names = dict.fromkeys(f"{metric['Namespace']} {metric['MetricName']}" for metric in unknown)
-            return f"no source: nothing here has ever reported {', '.join(names)}"
+            return f"no source: nothing here reports {', '.join(names)}"
         return f"no data since {self._start:%H:%M} UTC"
 
     def _is_known(self, metric: dict) -> bool:

@@ -1,6 +1,7 @@
 """`scripts/sluice dashboard`: the picture and what is said of it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_the_deployed_dashboard_is_drawn_and_what_has_no_data_says_so(sluice, de
 
     assert answer.out.splitlines() == [
         "Uploads: 1 series",
-        "Database: no source: nothing here has ever reported AWS/RDS Load",
+        "Database: no source: nothing here reports AWS/RDS Load",
         f"{path} shows 2 widgets",
     ]
     assert path.read_bytes().startswith(b"\x89PNG")
@@ -85,6 +86,40 @@ def test_each_widget_stands_in_its_box(tmp_path):
         assert inked(path, (0.0, top, 0.5, top + 0.3)) > 0.005
     assert inked(path, (0.55, 0.05, 1, 0.65)) == 0
     assert 0 < inked(path, (0.5, 0.68, 1, 1)) < 0.2
+
+
+def coloured(path: Path, color: tuple[float, float, float]) -> list[float]:
+    """How far down a picture (from 0 to 1) the points of a colour are."""
+    picture = imread(path)
+    rows = (abs(picture[:, :, :3] - color) < 0.02).all(axis=2).any(axis=1).nonzero()[0]
+    return [float(row / picture.shape[0]) for row in rows]
+
+
+@pytest.mark.parametrize("is_stacked", [True, False])
+def test_a_line_has_the_colour_of_the_widget(tmp_path, is_stacked):
+    series = [replace(SERIES[0], color="#7b1fa2"), SERIES[1]]
+
+    draw([Panel("metric", "Rows", (0, 0, 24, 6), series=series, is_stacked=is_stacked)], "x", SPAN, tmp_path / "x.png")
+
+    assert coloured(tmp_path / "x.png", (0x7B / 255, 0x1F / 255, 0xA2 / 255))
+
+
+def test_a_line_on_the_right_has_a_scale_of_its_own(tmp_path):
+    """Else the small values would lie at the foot of the large ones."""
+    small = Series("sessions", [(END - timedelta(minutes=30), 1.0), (END, 0.6)], "#7b1fa2")
+    large = Series("%", [(END - timedelta(minutes=30), 100.0), (END, 100.0)], is_right=True)
+
+    draw([Panel("metric", "Load", (0, 0, 24, 6), series=[small, large])], "x", SPAN, tmp_path / "x.png")
+
+    assert min(coloured(tmp_path / "x.png", (0x7B / 255, 0x1F / 255, 0xA2 / 255))) < 0.4
+
+
+def test_zeros_lie_at_the_foot(tmp_path):
+    zeros = Series("dead letters", [(END - timedelta(minutes=30), 0.0), (END, 0.0)], "#7b1fa2")
+
+    draw([Panel("metric", "Dead", (0, 0, 24, 6), series=[zeros])], "x", SPAN, tmp_path / "x.png")
+
+    assert min(coloured(tmp_path / "x.png", (0x7B / 255, 0x1F / 255, 0xA2 / 255))) > 0.7
 
 
 def test_the_same_data_is_the_same_file(tmp_path):

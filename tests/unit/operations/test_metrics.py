@@ -47,6 +47,18 @@ def test_a_metric_is_asked_for_as_the_widget_says():
     assert asked(["AWS/SQS", "Age"])[0]["MetricStat"]["Stat"] == "Average"
 
 
+def test_a_line_is_drawn_as_the_widget_says(cloudwatch):
+    rows = [
+        ["Sluice", "Uploads", "State", "FAILED", {"color": "#7b1fa2"}],
+        ["...", {"visible": False, "color": "#000000"}],
+        ["...", {"yAxis": "right"}],
+    ]
+
+    drawn = panel(cloudwatch, metrics=rows).series
+
+    assert [(one.color, one.is_right) for one in drawn] == [("#7b1fa2", False), (None, True)]
+
+
 def test_an_expression_is_asked_for_with_the_metrics_that_it_is_made_of():
     hidden, shown = asked(
         ["Sluice", "Rows", {"id": "rows", "visible": False}], [{"expression": "rows / 2", "id": "half", "label": "½"}]
@@ -91,8 +103,8 @@ def test_values_come_in_the_order_of_time_under_their_label(cloudwatch):
 @pytest.mark.parametrize(
     ("metrics", "remark"),
     [
-        ([["AWS/RDS", "ACUUtilization"]], "no source: nothing here has ever reported AWS/RDS ACUUtilization"),
-        ([["Sluice", "Uploads", "State", "LOST"]], "no source: nothing here has ever reported Sluice Uploads"),
+        ([["AWS/RDS", "ACUUtilization"]], "no source: nothing here reports AWS/RDS ACUUtilization"),
+        ([["Sluice", "Uploads", "State", "LOST"]], "no source: nothing here reports Sluice Uploads"),
     ],
 )
 def test_a_metric_that_nobody_reports_is_told(cloudwatch, metrics, remark):
