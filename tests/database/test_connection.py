@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from local import mariadb
-from sluice import database
+from sluice import database, tracing
 from sluice.database import Connection, Database, DatabaseError
 from sluice.rotation import Rotation
 from sluice.upload import Loaded
@@ -47,6 +47,20 @@ def test_a_session_is_strict_in_utc_and_reads_what_is_committed(schema, dataset)
     # What comes with a statement compares as the tables' texts do: MySQL would take the letters of versions for equal.
     assert connection.fetch("SELECT @@collation_connection") == (("utf8mb4_bin",),)
     assert (zone, isolation, commits, ssl_version) == ("+00:00", "READ-COMMITTED", 0, "TLSv1.3")
+
+
+def test_the_trace_of_an_upload_goes_on_to_its_transaction(schema, dataset, monkeypatch):
+    told = []
+    monkeypatch.setattr(tracing, "_end", lambda document, fields: told.append(document | fields))
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-581cf771-a006649127e371903a2de979;Parent=70de5b6f19ff9a0a;Sampled=1")
+    monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000")
+
+    with tracing.subsegment("upload"):
+        load(schema.tables(), dataset, PEOPLE)
+
+    transaction, upload = told
+    assert (transaction["name"], transaction["namespace"]) == ("Aurora", "remote")
+    assert (transaction["parent_id"], transaction["trace_id"]) == (upload["id"], upload["trace_id"])
 
 
 def test_the_secret_is_read_once_and_the_connection_used_again(schema, dataset):
