@@ -11,7 +11,7 @@ from operations.deadletters import DeadLetters
 from operations.deployment import Deployment, find
 from operations.ended import EndedUploads, Selection
 from operations.options import EnvironmentOption, JsonOption, StackOption, parse_time
-from operations.output import print_json, printable
+from operations.output import print_json, printable, say
 from sluice.ledger_reader import Entry
 from sluice.queue import IntakeQueue
 from sluice.upload import FAILED
@@ -52,7 +52,10 @@ def _command(help_text: str, choose: Callable[[Selection, list[Entry]], list[Ent
             raise typer.BadParameter("give --key, --prefix, --since or --until: everything is --prefix ''")
         selection = _selection(key, prefix, version_id, since, until)
         deployment = find(environment, stack)
-        _put_back(deployment, choose(selection, _ended(deployment, selection)), dry_run, as_json)
+        found = choose(selection, _ended(deployment, selection))
+        if not found:
+            _tell_nothing(deployment, key)
+        _put_back(deployment, found, dry_run, as_json)
 
     command.__doc__ = help_text
     return command
@@ -83,6 +86,13 @@ def _ended(deployment: Deployment, selection: Selection) -> list[Entry]:
     outputs = deployment.outputs
     ledger = EndedUploads(deployment.client("dynamodb"), outputs["LedgerTable"], outputs["UploadsBucket"])
     return list(ledger.select(selection))
+
+
+def _tell_nothing(deployment: Deployment, key: str | None) -> None:
+    """Says that nothing is chosen; raises CommandError where nobody knows the key, as it may be a slip."""
+    if key is not None:
+        deployment.versions(key)
+    say("nothing is chosen: `scripts/sluice status` says which uploads there are, by key, and how they have ended")
 
 
 def _put_back(deployment: Deployment, found: list[Entry], dry_run: bool, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from operations.metrics import Panel
 
@@ -79,8 +80,10 @@ def _draw_lines(axes: Axes, panel: Panel, span: tuple[datetime, datetime]) -> No
     else:
         for number, series in enumerate(panel.series):
             # One point alone would be no line.
+            # What began before the time that is shown goes on in it.
+            points = [(max(time, span[0]), value) for time, value in series.points]
             (right if series.is_right else axes).plot(
-                *zip(*series.points, strict=True),
+                *zip(*points, strict=True),
                 label=series.label,
                 color=series.color or f"C{number}",
                 marker=".",
@@ -121,7 +124,18 @@ def _draw_bars(axes: Axes, panel: Panel) -> None:
 def _begin_at_zero(axes: Axes) -> None:
     """A scale from 0 on, or from below where values are; zeros alone are at its foot."""
     low, high = axes.dataLim.ymin, axes.dataLim.ymax
-    axes.set_ylim(min(0, low * 1.05), max(high, 0) * 1.05 or 1)
+    top = max(high, 0) * 1.05 or 1
+    # A little below, where what lies on it is seen.
+    axes.set_ylim(min(low * 1.05, -0.03 * top), top)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=_are_whole(axes), steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+
+
+def _are_whole(axes: Axes) -> bool:
+    """Whether all that is drawn are whole numbers: counts."""
+    values = [*(value for line in axes.lines for value in line.get_ydata())]
+    values += [side for bar in axes.patches for side in (bar.get_y(), bar.get_height())]
+    return all(float(value).is_integer() for value in values)
 
 
 def _draw_numbers(axes: Axes, panel: Panel) -> None:

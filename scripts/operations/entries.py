@@ -12,7 +12,7 @@ from sluice.ledger_reader import Entry, LedgerReader, Partition, entry
 from sluice.upload import PROCESSING, Stored
 
 _PAGE = 100
-_OPEN = "open"
+_OPEN, _ACTIVE = "open", "ACTIVE"
 
 
 class Entries:
@@ -42,8 +42,9 @@ class Entries:
     def lists_open(self) -> bool:
         """Whether the ledger has an index of what has not ended, which only the API needs."""
         table = self._dynamodb.describe_table(TableName=self._table)["Table"]
-        indexes = table.get("GlobalSecondaryIndexes", [])
-        return any(index["IndexName"] == _OPEN and index["IndexStatus"] == "ACTIVE" for index in indexes)
+        # The local cloud leaves the state of an index out.
+        states = {one["IndexName"]: one.get("IndexStatus", _ACTIVE) for one in table.get("GlobalSecondaryIndexes", [])}
+        return states.get(_OPEN) == _ACTIVE
 
     def recent(
         self,

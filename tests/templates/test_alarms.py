@@ -8,7 +8,7 @@ import pytest
 from sluice.metrics import PROCESS, STREAM, Meter
 from sluice.upload import FINAL_STATES, Outcome, Upload
 from support.metrics import read
-from templates.cfn import EVERYTHING, Stack, deployment, resources
+from templates.cfn import EVERYTHING, ROOT, Stack, deployment, resources
 
 STACKS = deployment("production", **EVERYTHING)
 MONITORING = STACKS["monitoring"]
@@ -20,6 +20,15 @@ IMPAIRED = [
     *("StreamLag", "RollupLag", "StreamNearTimeout", "ApiErrors", "ApiLatency"),
 ]
 TOPIC = [STACKS["notifications"].ref("AlertTopic")]
+
+
+def test_the_readme_says_how_many_there_are() -> None:
+    always, all_of_them = (
+        sum(one["Type"] == "AWS::CloudWatch::Alarm" for one in deployment(**settings)["monitoring"].resources.values())
+        for settings in ({}, EVERYTHING)
+    )
+    for document in ("README.md", "CHANGELOG.md"):
+        assert re.search(rf"\b{always}(, and| alarms \() ?{all_of_them} with database", (ROOT / document).read_text())
 
 
 def test_there_are_the_alarms_that_these_tests_are_for() -> None:

@@ -38,7 +38,6 @@ def test_redrive_takes_what_failed_and_nothing_else(aws, put_back):
     assert put_back("redrive", "--prefix", "prices/")[0] == [("prices/a.csv", "1", 1)]
     assert put_back("redrive", "--key", "people/b.csv")[0] == [("people/b.csv", "1", 1)]
     assert put_back("redrive")[0] == [("people/b.csv", "1", 1), ("prices/a.csv", "1", 1)]
-    assert put_back("redrive", "--key", "prices/a")[0] == []
 
 
 def test_replay_takes_the_newest_version_of_each_key_in_whatever_state_it_ended(aws, put_back):
@@ -92,6 +91,18 @@ def test_a_dry_run_changes_nothing(aws, put_back):
 
     assert (queued, [upload["key"] for upload in answer["uploads"]]) == ([], ["a.csv"])
     assert aws.sqs.receive_message(QueueUrl=aws.dead_letters)["Messages"]
+
+
+def test_where_nothing_is_chosen_it_says_so_and_a_key_that_nobody_knows_is_an_error(aws, sluice):
+    end(aws, "prices/a.csv", "1", "SUCCEEDED")
+
+    fine = sluice("redrive", "--key", "prices/a.csv", "--json")
+    assert fine.document["uploads"] == [] and "nothing is chosen: `scripts/sluice status`" in fine.err
+    assert "nothing is chosen" in sluice("replay", "--prefix", "people/").err
+    assert "nothing" not in sluice("replay", "--prefix", "prices/").err
+    # Not the beginning of one either.
+    for command in ("redrive", "replay"):
+        assert "knows no upload prices/a: look for it with" in sluice(command, "--key", "prices/a", code=1).err
 
 
 def test_what_is_done_is_said_in_words_too(aws, sluice):

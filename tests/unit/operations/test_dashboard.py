@@ -7,6 +7,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from operations.drawing import draw
@@ -120,6 +121,28 @@ def test_zeros_lie_at_the_foot(tmp_path):
     draw([Panel("metric", "Dead", (0, 0, 24, 6), series=[zeros])], "x", SPAN, tmp_path / "x.png")
 
     assert min(coloured(tmp_path / "x.png", (0x7B / 255, 0x1F / 255, 0xA2 / 255))) > 0.7
+
+
+def test_a_value_of_an_hour_that_began_before_is_seen(tmp_path):
+    hourly = Series("overdue", [(SPAN[0] - timedelta(minutes=50), 1.0)], "#7b1fa2")
+
+    draw([Panel("metric", "Overdue", (0, 0, 24, 6), series=[hourly])], "x", SPAN, tmp_path / "x.png")
+
+    # And not only its name, below.
+    assert min(coloured(tmp_path / "x.png", (0x7B / 255, 0x1F / 255, 0xA2 / 255))) < 0.5
+
+
+def test_large_numbers_are_readable(tmp_path, monkeypatch):
+    labels = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: labels.extend(figure.axes[0].get_yticklabels()))
+    rows = Series("rows", [(END - timedelta(minutes=30), 200_000.0)])
+    few = Series("uploads", [(END - timedelta(minutes=30), 2.0)])
+
+    for series in (rows, few):
+        draw([Panel("metric", "Rows", (0, 0, 24, 6), series=[series])], "x", SPAN, tmp_path / "x.png")
+
+    texts = [label.get_text() for label in labels]
+    assert "200,000" in texts and {"0", "1", "2"} <= set(texts) and "0.5" not in texts
 
 
 def test_the_same_data_is_the_same_file(tmp_path):

@@ -2,10 +2,12 @@
 
 import itertools
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from operations import status
+from operations.entries import Entries
 from sluice.ledger_reader import LedgerReader
 
 # Of the fixture `uploads`.
@@ -100,6 +102,17 @@ def test_a_key_that_nobody_knows_is_an_error_with_what_to_do(sluice):
 @pytest.mark.parametrize("options", [["a.csv", "--state", "FAILED"], ["--state", "LOST"], ["--since", "yesterday"]])
 def test_a_command_line_that_means_nothing_is_refused(sluice, options):
     assert "Error: " in sluice("status", *options, code=2).err
+
+
+@pytest.mark.parametrize(
+    ("state", "is_there"), [({"IndexStatus": "ACTIVE"}, True), ({"IndexStatus": "CREATING"}, False), ({}, True)]
+)
+def test_the_index_is_used_where_it_is_whole(state, is_there):
+    """The local cloud does not say how it is."""
+    table = {"Table": {"GlobalSecondaryIndexes": [{"IndexName": "open", **state}]}}
+    dynamodb = SimpleNamespace(describe_table=lambda TableName: table)
+
+    assert Entries(dynamodb, "ledger", [], {}).lists_open is is_there
 
 
 def test_without_the_index_what_has_not_ended_is_scanned_for(aws, sluice, stacks, uploads):
