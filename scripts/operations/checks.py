@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from delivery import stack as stacks
 from delivery import templates
 from delivery.advice import AWS_ERRORS, advice
 from delivery.subscriptions import subscriptions
@@ -15,11 +16,8 @@ from operations.deployment import Deployment, Resource
 from operations.exits import RIGHTS, CommandError
 from sluice.stacks import Stacks
 
-# Kinds of alarms, and what makes one.
-_ALARMS = {
-    "AWS::CloudWatch::Alarm": "put-metric-alarm",
-    "AWS::CloudWatch::CompositeAlarm": "put-composite-alarm",
-}
+_ALARMS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
+_ALL_OF_IT = "The command brings its nested stack back to the template: whatever else was changed there by hand, too"
 _COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 _POLL_SECONDS = 1
 # A stack takes from seconds to a minute, and there are some fifteen.
@@ -116,9 +114,8 @@ def mappings(deployment: Deployment) -> Iterator[Finding]:
         if mapping is None:
             yield Finding(
                 "mappings",
-                f"the event source mapping {resource.path} is gone: nothing is processed. A new one works at once; the "
-                "stack does not know it, so delete it when a release has to change the mapping",
-                f"aws lambda create-event-source-mapping --cli-input-json {_expected(resource)}",
+                f"the event source mapping {resource.path} is gone: nothing is processed. {_ALL_OF_IT}",
+                _restoring(deployment, resource),
             )
         elif mapping["State"] in ("Disabled", "Disabling"):
             yield Finding(
@@ -150,11 +147,12 @@ def alarms(deployment: Deployment) -> Iterator[Finding]:
         alarm = found.get(name)
         title = f"the alarm {resource.path} ({name})"
         if alarm is None:
-            yield Finding("alarms", f"{title} is gone: nobody is told of what it watched", _restoring(resource))
+            what = f"{title} is gone: nobody is told of what it watched. {_ALL_OF_IT}"
+            yield Finding("alarms", what, _restoring(deployment, resource))
             continue
         if resource.path in acting and not alarm["AlarmActions"]:
-            what = f"{title} has no actions, though its template gives it some: it tells nobody"
-            yield Finding("alarms", what, _restoring(resource))
+            what = f"{title} has no actions, though its template gives it some: it tells nobody. {_ALL_OF_IT}"
+            yield Finding("alarms", what, _restoring(deployment, resource))
         if not alarm["ActionsEnabled"]:
             what = f"the actions of {title} are switched off: it tells nobody"
             yield Finding("alarms", what, f"aws cloudwatch enable-alarm-actions --alarm-names {name}")
@@ -163,20 +161,19 @@ def alarms(deployment: Deployment) -> Iterator[Finding]:
             yield Finding("alarms", what, f"docs/runbook.md, section {resource.logical_id}")
 
 
-def _restoring(alarm: Resource) -> str:
-    """Puts an alarm back."""
-    return f"aws cloudwatch {_ALARMS[alarm.kind]} --alarm-name {alarm.name} --cli-input-json {_expected(alarm)}"
+def _restoring(deployment: Deployment, resource: Resource) -> str:
+    """Brings a resource that is gone or changed back, and with it all of its nested stack, to the template.
 
-
-def _expected(resource: Resource) -> str:
-    """What a shell makes of it is the resource's properties as CloudFormation expects them.
-
-    The check of the drift has asked it for them. Those of an alarm are the parameters of what makes one, and so it is
-    with mappings: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    By a change set that goes by what is really there:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/drift-aware-change-sets.html
     """
+    described = stacks.describe(deployment.client("cloudformation"), resource.stack)
+    kept = "".join(f" ParameterKey={name},UsePreviousValue=true" for name in stacks.parameters_of(described))
+    which = f"--stack-name {resource.stack} --change-set-name undo-drift"
     return (
-        f"\"$(aws cloudformation describe-stack-resource-drifts --stack-name {resource.stack} --output text --query "
-        f"\"StackResourceDrifts[?LogicalResourceId=='{resource.logical_id}'].ExpectedProperties\")\""
+        f"aws cloudformation create-change-set {which} --use-previous-template --deployment-mode REVERT_DRIFT"
+        f"{kept and f' --parameters{kept}'} && aws cloudformation wait change-set-create-complete {which} && "
+        f"aws cloudformation execute-change-set {which}"
     )
 
 
@@ -207,10 +204,10 @@ def _acting(deployment: Deployment) -> set[str]:
 
 def drift(deployment: Deployment) -> Iterator[Finding]:
     """What somebody has changed or deleted by hand, as the weekly check finds it."""
-    stacks = Stacks(deployment.client("cloudformation"), deployment.stack_id)
+    tree = Stacks(deployment.client("cloudformation"), deployment.stack_id)
     deadline = time.monotonic() + _DRIFT_SECONDS
-    for path, detection in stacks.start().items():
-        while (found := stacks.finding(path, detection)) is None:
+    for path, detection in tree.start().items():
+        while (found := tree.finding(path, detection)) is None:
             if time.monotonic() > deadline:
                 raise CommandError(f"CloudFormation has not come to the end of {path or deployment.stack} in time")
             time.sleep(_POLL_SECONDS)

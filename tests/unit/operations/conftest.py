@@ -26,20 +26,24 @@ _STACK = "AWS::CloudFormation::Stack"
 class Stacks:
     """What boto3's client of CloudFormation does, for the stack `sluice-staging` and those in it.
 
-    `nested` are the nested stacks' resources by logical id: (type, physical id). `drifted` are drifts by stack.
+    `nested` are the nested stacks' resources by logical id: (type, physical id). `drifted` are drifts by stack,
+    `parameters` those of the nested stacks.
     """
 
     outputs: dict[str, str]
     nested: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
     templates: dict[str, str] = field(default_factory=dict)
     drifted: dict[str, list[dict]] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
     others: list[dict] = field(default_factory=list)
     undetectable: str = ""
 
     @property
     def stacks(self) -> dict[str, dict]:
         outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self.outputs.items()]
-        nested = [{"StackName": name, "StackId": name, "RootId": ROOT, "Outputs": outputs} for name in self.nested]
+        parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()]
+        of_nested = {"RootId": ROOT, "Outputs": outputs, "Parameters": parameters}
+        nested = [{"StackName": name, "StackId": name, **of_nested} for name in self.nested]
         root = {"StackName": ROOT, "StackId": ROOT, "StackStatus": "UPDATE_COMPLETE", "Outputs": outputs}
         return {one["StackName"]: one for one in [root, *nested, *self.others]}
 

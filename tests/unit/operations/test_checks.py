@@ -135,27 +135,36 @@ def test_a_mapping_that_is_gone_is_found_and_hinders_no_look_at_the_queues(aws, 
     [gone], [letter] = found("mappings"), found("dead letters")
 
     assert "Lambda/ProcessMapping is gone" in gone.what
-    assert gone.mend.startswith("aws lambda create-event-source-mapping --cli-input-json ")
-    assert "--stack-name Lambda " in gone.mend and "LogicalResourceId=='ProcessMapping'" in gone.mend
+    assert gone.mend.startswith("aws cloudformation create-change-set --stack-name Lambda ")
     assert letter.what.startswith("1 message in Queue/DeadLetters")
 
 
-def test_an_alarm_that_is_gone_is_found(cloudwatch):
+def test_an_alarm_that_is_gone_is_found_and_put_back_by_a_change_set_that_sees_it(cloudwatch, stacks):
+    """What its properties were, the check of the drift does not tell: of what is gone there are none."""
+    stacks.parameters = {"Environment": "staging", "ApiId": "none"}
     cloudwatch.delete_alarms(AlarmNames=["dead-letters"])
 
     [finding] = found("alarms")
 
     assert "Monitoring/DeadLetters (dead-letters) is gone" in finding.what
-    assert finding.mend.startswith("aws cloudwatch put-metric-alarm --alarm-name dead-letters --cli-input-json ")
-    assert "LogicalResourceId=='DeadLetters'" in finding.mend
+    assert "whatever else was changed there by hand" in finding.what
+    made, waited, executed = finding.mend.split(" && ")
+    which = "--stack-name Monitoring --change-set-name undo-drift"
+    assert made == (
+        f"aws cloudformation create-change-set {which} --use-previous-template --deployment-mode REVERT_DRIFT "
+        "--parameters ParameterKey=Environment,UsePreviousValue=true ParameterKey=ApiId,UsePreviousValue=true"
+    )
+    assert waited == f"aws cloudformation wait change-set-create-complete {which}"
+    assert executed == f"aws cloudformation execute-change-set {which}"
 
 
-def test_a_composite_alarm_is_put_back_by_its_own_operation(cloudwatch, stacks):
+def test_a_composite_alarm_that_is_gone_is_found(cloudwatch, stacks):
     stacks.nested["Monitoring"]["Impaired"] = ("AWS::CloudWatch::CompositeAlarm", "impaired")
 
     [finding] = found("alarms")
 
-    assert finding.mend.startswith("aws cloudwatch put-composite-alarm --alarm-name impaired ")
+    assert "Monitoring/Impaired (impaired) is gone" in finding.what
+    assert "REVERT_DRIFT && " in finding.mend
 
 
 def test_an_alarm_without_the_actions_of_its_template_is_found(cloudwatch):
