@@ -12,7 +12,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from operations.metrics import Panel
+from operations.metrics import Panel, Series
 
 _COLUMNS = 24
 # Inches of a column and of a row.
@@ -79,11 +79,8 @@ def _draw_lines(axes: Axes, panel: Panel, span: tuple[datetime, datetime]) -> No
         _draw_bars(axes, panel)
     else:
         for number, series in enumerate(panel.series):
-            # One point alone would be no line.
-            # What began before the time that is shown goes on in it.
-            points = [(max(time, span[0]), value) for time, value in series.points]
             (right if series.is_right else axes).plot(
-                *zip(*points, strict=True),
+                *zip(*_line(series, panel.period, span), strict=True),
                 label=series.label,
                 color=series.color or f"C{number}",
                 marker=".",
@@ -108,6 +105,15 @@ def _draw_lines(axes: Axes, panel: Panel, span: tuple[datetime, datetime]) -> No
         handles, labels, loc="upper left", bbox_to_anchor=(-0.02, -0.14), fontsize=7, frameon=False, ncols=_ENTRIES,
         borderaxespad=0, columnspacing=1, handlelength=1.2,
     )  # fmt: skip
+
+
+def _line(series: Series, period: float, span: tuple[datetime, datetime]) -> list[tuple[datetime, float]]:
+    """The points of a series within the span, before which a period may have begun; of a lone one, all its period."""
+    points = [(max(time, span[0]), value) for time, value in series.points]
+    if len(points) == 1:
+        [(began, value)] = series.points
+        points.append((min(began + timedelta(seconds=period), span[1]), value))
+    return points
 
 
 def _draw_bars(axes: Axes, panel: Panel) -> None:

@@ -126,7 +126,7 @@ def test_zeros_lie_at_the_foot(tmp_path):
 def test_a_value_of_an_hour_that_began_before_is_seen(tmp_path):
     hourly = Series("overdue", [(SPAN[0] - timedelta(minutes=50), 1.0)], "#7b1fa2")
 
-    draw([Panel("metric", "Overdue", (0, 0, 24, 6), series=[hourly])], "x", SPAN, tmp_path / "x.png")
+    draw([Panel("metric", "Overdue", (0, 0, 24, 6), series=[hourly], period=3600)], "x", SPAN, tmp_path / "x.png")
 
     # And not only its name, below.
     assert min(coloured(tmp_path / "x.png", (0x7B / 255, 0x1F / 255, 0xA2 / 255))) < 0.5
