@@ -6,6 +6,9 @@ from sluice.events import UnreadableMessageError, parse_message
 
 # Long enough to look through the queue once, message by message; then those that stay are shown again.
 _HIDDEN_SECONDS = 300
+# Without waiting, SQS asks only some of its servers:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
+_WAIT_SECONDS = 1
 
 
 class DeadLetters:
@@ -33,7 +36,7 @@ class DeadLetters:
 
     def _receive(self) -> list[dict]:
         answer = self._sqs.receive_message(
-            QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=_HIDDEN_SECONDS, WaitTimeSeconds=1
+            QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=_HIDDEN_SECONDS, WaitTimeSeconds=_WAIT_SECONDS
         )
         return answer.get("Messages", [])
 

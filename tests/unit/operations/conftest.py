@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from operations import deployment
+from operations import deadletters, deployment
 from operations.cli import app
 from sluice.upload import Outcome, Upload
 from support.deployment import mocked
@@ -115,6 +115,8 @@ class Answer:
 
 @pytest.fixture
 def aws(monkeypatch):
+    # moto knows at once that a queue is empty.
+    monkeypatch.setattr(deadletters, "_WAIT_SECONDS", 0)
     with mocked(monkeypatch) as aws:
         aws.clock.now = float(int(time.time()) - 1800)
         yield aws
