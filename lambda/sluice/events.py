@@ -26,9 +26,9 @@ def parse_message(body: str) -> list[Upload]:
     try:
         event = json.loads(body)
         if event.get("Event") == TEST_EVENT:
-            return [Upload(event["Bucket"], "", TEST_EVENT, 0)]
+            return [Upload(_text(event["Bucket"]), "", TEST_EVENT, 0)]
         return [_upload(record) for record in event["Records"]]
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UnreadableMessageError(f"no S3 event notification: {type(error).__name__}: {error}") from error
 
 
@@ -55,16 +55,22 @@ def _upload(record: dict) -> Upload:
     if not record["eventName"].startswith("ObjectCreated:"):
         raise ValueError(f"{record['eventName']} tells of no new object")
     bucket, item = record["s3"]["bucket"]["name"], record["s3"]["object"]
-    key = unquote_plus(item["key"], errors="strict")
     ours = record.get("sluice", {})
     last_modified, reopens = ours.get("lastModified"), ours.get("reopens")
     return Upload(
-        bucket,
-        key,
+        _text(bucket),
+        _text(unquote_plus(item["key"], errors="strict")),
         # "null" is S3's own name of the version of an object in a bucket without versioning.
-        item.get("versionId", "null"),
+        _text(item.get("versionId", "null")),
         int(item.get("size", 0)),
-        item.get("sequencer", ""),
+        _text(item.get("sequencer", "")),
         last_modified=None if last_modified is None else datetime.fromisoformat(last_modified),
         reopens=None if reopens is None else int(reopens),
     )
+
+
+def _text(value: str) -> str:
+    """The value, which identifies an upload: raises AttributeError for what is no text, ValueError for half of one."""
+    # JSON may have one half of a pair of surrogates, which cannot be written down again.
+    value.encode()
+    return value

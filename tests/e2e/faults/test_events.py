@@ -177,6 +177,15 @@ MALFORMED = [
     {"eventName": "ObjectCreated:Put", "s3": {"bucket": {}, "object": {"key": "people/a.csv"}}},
     {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"}, "object": {"key": 1, "size": "x"}}},
     {"eventName": None},
+    {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": 5}, "object": {"key": "people/a.csv"}}},
+    {
+        "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": "uploads"}, "object": {"key": "people/a.csv", "size": float("inf")}},
+    },
+    {
+        "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": "uploads"}, "object": {"key": "people/\ud800.csv", "versionId": None}},
+    },
 ]
 
 
@@ -198,16 +207,22 @@ def test_poison(account, function):
 
 @case(
     "an event of S3 is malformed",
-    injected="keys that are no UTF-8, or no text, records without a bucket or a name",
+    injected="keys and versions that are no UTF-8, or no text, numbers that are none, records without bucket or name",
     layer=QUEUE,
-    promised="the message goes to the dead-letter queue, where somebody can look at it",
+    promised="the message goes to the dead-letter queue, where somebody can look at it, and takes no other one there",
 )
-def test_malformed(account, function):
+def test_malformed(account, function, no_events):
+    upload = account.upload("prices/E/among.csv", GOOD)
     bodies = [json.dumps({"Records": [record]}) for record in MALFORMED]
     account.send(*bodies)
     account.letters = len(bodies)
-    account.settle(function)
+    account.send(account.message(upload))
+    end = account.deliver(function)
 
+    assert len(end.answer["batchItemFailures"]) == len(bodies)
+    assert account.state(upload) == "SUCCEEDED"
+    account.pass_time()
+    account.settle(function)
     assert sorted(account.dead()) == sorted(bodies)
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sluice.events import UnreadableMessageError, compose_message, parse_message
@@ -58,8 +58,10 @@ def test_events_of_another_kind_are_unreadable(event, name):
         parse_message(json.dumps(event(name)))
 
 
+# Half a pair of surrogates is text in JSON, and so is a number that is none.
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("\ud800")
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
+    VALUES,
     lambda inner: (
         st.lists(inner) | st.dictionaries(st.sampled_from(["Records", "s3", "object", "key", "Event"]), inner)
     ),
@@ -72,6 +74,31 @@ def test_whatever_is_no_notification_is_unreadable_and_nothing_else(body):
         assert parse_message(body) == []
     except UnreadableMessageError:
         pass
+
+
+MEMBERS = ["bucket", "key", "versionId", "size", "sequencer", "lastModified", "reopens"]
+
+
+@given(st.dictionaries(st.sampled_from(MEMBERS), VALUES, min_size=1, max_size=2))
+@example({"size": float("inf")})
+@example({"reopens": float("inf")})
+@example({"key": "\ud800"})
+@example({"versionId": None})
+@example({"bucket": 5})
+def test_whatever_a_record_says_it_names_an_upload_or_is_unreadable(members):
+    known = {"bucket": "uploads", "key": "a.csv", **members}
+    ours = {name: known.pop(name) for name in ("lastModified", "reopens") if name in known}
+    s3 = {"bucket": {"name": known.pop("bucket")}, "object": known}
+    try:
+        [upload] = parse_message(json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": s3, "sluice": ours}]}))
+    except UnreadableMessageError:
+        return
+    assert parse_message(compose_message(upload)) == [upload]
+
+
+def test_a_test_event_of_no_bucket_is_unreadable():
+    with pytest.raises(UnreadableMessageError):
+        parse_message('{"Event": "s3:TestEvent", "Bucket": 5}')
 
 
 @given(
