@@ -4,7 +4,7 @@ import json
 import unicodedata
 from dataclasses import asdict, dataclass
 
-from sluice.upload import FAILED, IGNORED, PARTIAL, REJECTED, STREAM_VERSION, SUCCEEDED, Loaded, Outcome, Stored, Upload
+from sluice.upload import FAILED, IGNORED, PARTIAL, REJECTED, SUCCEEDED, Loaded, Outcome, Stored, Upload
 
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: fewer than 100 characters, no line breaks and no control
 # characters. Not every mail program takes more than ASCII, which SNS itself asked for until lately.
@@ -59,7 +59,7 @@ def announce(upload: Upload, attempt: int, outcome: Outcome, environment: str) -
         ],
     }
     # A device that sends nonsense is no file that somebody has to correct: who is mailed can tell them apart.
-    source = "stream" if upload.version_id == STREAM_VERSION else "file"
+    source = "stream" if upload.is_of_stream else "file"
     attributes = {"state": outcome.state, "environment": environment, "source": source}
     # SNS refuses an empty attribute: an upload of no dataset carries "none".
     attributes["dataset"] = outcome.dataset or "none"
@@ -94,7 +94,7 @@ def _subject(key: str, verdict: str) -> str:
 
 def _text(upload: Upload, attempt: int, outcome: Outcome, environment: str) -> str:
     """A mail for somebody who has uploaded a file and knows nothing of us: what happened, what to do, then the rest."""
-    advice = _STREAM_ADVICE if upload.version_id == STREAM_VERSION else _ADVICE
+    advice = _STREAM_ADVICE if upload.is_of_stream else _ADVICE
     report = _uri(outcome.error_report)
     lines = [f"{upload.key}: {_verdict(outcome)}", "", advice[outcome.state]]
     if outcome.first_errors:

@@ -43,6 +43,11 @@ class Upload:
         """Where the upload is, as `s3://bucket/key`."""
         return f"s3://{self.bucket}/{self.key}"
 
+    @property
+    def is_of_stream(self) -> bool:
+        """Whether it is a batch of a stream, and no file that somebody has uploaded."""
+        return self.version_id == STREAM_VERSION
+
 
 @dataclass(frozen=True)
 class RowError:

@@ -89,8 +89,9 @@ def test_whatever_a_record_says_it_names_an_upload_or_is_unreadable(members):
     known = {"bucket": "uploads", "key": "a.csv", **members}
     ours = {name: known.pop(name) for name in ("lastModified", "reopens") if name in known}
     s3 = {"bucket": {"name": known.pop("bucket")}, "object": known}
+    record = {"eventName": "ObjectCreated:Put", "s3": s3, "sluice": ours}
     try:
-        [upload] = parse_message(json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": s3, "sluice": ours}]}))
+        [upload] = parse_message(json.dumps({"Records": [record]}))
     except UnreadableMessageError:
         return
     assert parse_message(compose_message(upload)) == [upload]
