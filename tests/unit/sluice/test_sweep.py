@@ -6,11 +6,14 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local.invocation import Context
 from sluice.conclusion import Conclusion
+from sluice.contract.descriptor import Dataset
 from sluice.datasets import Catalogue
 from sluice.errors import Retry, TransientError
+from sluice.ledger_reader import LedgerReader
 from sluice.listing import Cursor, Listing
 from sluice.processors import NEEDS
 from sluice.queue import IntakeQueue
@@ -306,9 +309,15 @@ def test_a_run_by_hand_goes_on_under_the_alias(aws, module):
     assert (event["run"], event["max_versions"]) == (2, 1)
 
 
-def test_each_pass_tells_once_how_many_datasets_are_overdue_and_the_log_which(aws, module, monkeypatch, capsys):
+def expect_uploads(module, monkeypatch) -> list[Dataset]:
+    """Makes every dataset expect an upload a day."""
     expecting = [dataclasses.replace(each, expected=timedelta(days=1)) for each in module.catalogue]
     monkeypatch.setattr(module, "catalogue", expecting)
+    return expecting
+
+
+def test_each_pass_tells_once_how_many_datasets_are_overdue_and_the_log_which(aws, module, monkeypatch, capsys):
+    expecting = expect_uploads(module, monkeypatch)
     aws.clock.now -= 60
     for number in range(2):
         accept(aws.intake(), aws.upload(f"prices/LSE/{number}.csv", PRICES))
@@ -323,6 +332,18 @@ def test_each_pass_tells_once_how_many_datasets_are_overdue_and_the_log_which(aw
     assert values == {"OverdueDatasets": [len(expecting) - 1]}
     [line] = [json.loads(line) for line in log.getvalue().splitlines() if "overdue" in line]
     assert line["datasets"] == [each.name for each in expecting if each.name != "prices"]
+
+
+def test_what_is_lost_is_found_where_nobody_can_say_what_is_overdue(aws, module, monkeypatch):
+    expect_uploads(module, monkeypatch)
+    uploads = [aws.upload(f"prices/LSE/{number}.csv", PRICES) for number in range(2)]
+    monkeypatch.setattr(module, "reader", LedgerReader(aws.dynamodb, "no such table"))
+
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        module.handler({"min_age_seconds": -60, "max_versions": 1}, Context("sweep"))
+
+    assert [upload.key for upload in aws.queued()] == [uploads[0].key]
+    assert len(module.functions.invoked) == 1
 
 
 def test_what_the_sweep_ends_is_counted(aws):
