@@ -29,7 +29,7 @@ class Books:
 
     `uploads` are all versions that were put into the uploads bucket, with their bytes, `told` the notifications.
     `letters` is how many messages were sent that name no upload, `tables` the datasets that are loaded into a
-    database, both for the invariant.
+    database, `is_shared` whether others upload there too, all for the invariant.
     """
 
     def __init__(self, cloud: Cloud, names: Names) -> None:
@@ -42,6 +42,7 @@ class Books:
         self.uploads: dict[Upload, bytes] = {}
         self.told: list[dict] = []
         self.letters = 0
+        self.is_shared = False
         self.tables: tuple[str, ...] = ()
 
     def upload(self, key: str, body: bytes) -> Upload:

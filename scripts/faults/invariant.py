@@ -10,6 +10,7 @@ from sluice.contract.check import Check
 from sluice.contract.compression import decompress
 from sluice.contract.descriptor import Dataset
 from sluice.datasets import Catalogue
+from sluice.events import UnreadableMessageError, parse_message
 from sluice.intake import REPORTED_ERRORS
 from sluice.processors import NEEDS, PROCESSORS
 from sluice.upload import FAILED, FINAL_STATES, PARTIAL, SUCCEEDED, Upload
@@ -31,7 +32,9 @@ def check(books: Books, code: Path = CODE) -> dict[Upload, str]:
       where the state says so;
     - the rows add up to the lines of the file, those of the result to the good ones, those of the report to the bad;
     - nothing is in flight: no message in the queue, no dead letter but those of no upload and of `FAILED` ones, no
-      lease, no unfinished multipart upload.
+      lease, no unfinished multipart upload;
+
+    and nothing was told of what nobody has uploaded, unless others upload there too.
 
     `code` has the descriptors.
     """
@@ -40,7 +43,7 @@ def check(books: Books, code: Path = CODE) -> dict[Upload, str]:
     by_id: dict[str, list[dict]] = {}
     for document in told:
         by_id.setdefault(document["upload_id"], []).append(document)
-    breaches: list[str] = []
+    breaches = [] if books.is_shared else _of_strangers(books, told)
     for upload, body in books.uploads.items():
         item = items.get(upload)
         if item is None:
@@ -57,6 +60,12 @@ def check(books: Books, code: Path = CODE) -> dict[Upload, str]:
     if breaches:
         raise InvariantError("\n".join(breaches))
     return {upload: item["state"] for upload, item in items.items()}
+
+
+def _of_strangers(books: Books, told: list[dict]) -> list[str]:
+    known = {upload.id for upload in books.uploads}
+    strangers = [document["key"] for document in told if document["upload_id"] not in known]
+    return [f"{key}: told of, and never uploaded" for key in strangers]
 
 
 def _of_ledger(item: dict) -> list[str]:
@@ -154,8 +163,31 @@ def _in_flight(books: Books, items: dict[Upload, dict]) -> list[str]:
     breaches = [f"{key}: a multipart upload is not finished" for key in books.parts()]
     if queued := books.queued():
         breaches.append(f"{queued} messages are in the queue")
-    failed = sum(item["state"] == FAILED for item in items.values())
-    dead, letters = len(books.dead()), books.letters
-    if not letters <= dead <= letters + failed:
-        breaches.append(f"{dead} dead letters, of {failed} FAILED uploads and {letters} messages of no upload")
+    return breaches + _of_dead_letters(books, items)
+
+
+def unreadable(bodies: list[str]) -> list[str]:
+    """Those of the messages that name no upload."""
+    return [body for body in bodies if _named(body) is None]
+
+
+def _named(body: str) -> set[str] | None:
+    try:
+        return {upload.id for upload in parse_message(body)}
+    except UnreadableMessageError:
+        return None
+
+
+def _of_dead_letters(books: Books, items: dict[Upload, dict]) -> list[str]:
+    dead = books.dead()
+    letters = unreadable(dead)
+    failed = {upload.id for upload, item in items.items() if item["state"] == FAILED}
+    others = {upload.id for upload, item in items.items() if item["state"] != FAILED}
+    breaches = []
+    for body in (body for body in dead if body not in letters):
+        named = _named(body)
+        if named.isdisjoint(failed) and (named & others or not books.is_shared):
+            breaches.append(f"a dead letter of no FAILED upload: {body}")
+    if len(letters) != books.letters:
+        breaches.append(f"{len(letters)} dead letters name no upload, of {books.letters} such messages")
     return breaches

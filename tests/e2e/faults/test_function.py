@@ -1,6 +1,5 @@
 """Functions that are killed, out of time, of memory or of disk, whose clocks are wrong, or that are replaced."""
 
-import gzip
 import shutil
 
 import pytest
@@ -9,10 +8,9 @@ from faults.environment import CODE, Function, Limits
 from faults.injection import Fault
 from support.cases import case
 from support.deployed import GOOD
+from support.files import LARGE
 
 PEOPLE = b"id,email\n1,ann@example.org\nx,bob@example.org\n3,eve@example.org\n"
-# A result of two parts, from a file that is small.
-LARGE = gzip.compress(b"id,email\n" + b"1,somebody.with.a.name@example.org\n" * 260_000, mtime=0)
 GIVES_UP = 4
 PROCESS = "signal, in a process of its own"
 
