@@ -40,6 +40,8 @@ _QUOTED = {
     ER.BAD_FIELD_ERROR,
     ER.TABLEACCESS_DENIED_ERROR,
     ER.NO_SUCH_TABLE,
+    # Of a writer that has become a reader, or is read-only for another reason, which it names.
+    ER.OPTION_PREVENTS_STATEMENT,
     ER.LOCK_WAIT_TIMEOUT,
     ER.LOCK_DEADLOCK,
 }

@@ -24,6 +24,9 @@ A_LEASE = 1000.0
 class Account(Books):
     """Buckets, ledger, queues and a topic with a subscriber, made anew in a cloud; `settings` are the environment of
     the functions that work with them.
+
+    The `outage` is faults of every invocation, until it is over: one that strikes so many `times` is over then. `ends`
+    are those of all invocations since `begin`, and `armed` the faults that these were given.
     """
 
     def __init__(self, cloud: Cloud, *, max_attempts: int = 2, max_receives: int = 5) -> None:
@@ -60,6 +63,9 @@ class Account(Books):
                 self.drop(queue, messages)
         self._receipts.clear()
         self._killed.clear()
+        self.outage: tuple[Fault, ...] = ()
+        self.armed: set[Fault] = set()
+        self.ends: list[End] = []
         # When the clock was moved, and by how much.
         self._moved: list[tuple[float, float]] = []
 
@@ -120,7 +126,7 @@ class Account(Books):
     ) -> End:
         """Hands a batch to the function, and then does what Lambda does with the queue."""
         clock = self.clock + skew
-        end = function.invoke("process", {"Records": records}, faults, chance=chance, clock=clock, limits=limits)
+        end = self._run(function, "process", {"Records": records}, faults, chance=chance, clock=clock, limits=limits)
         if end.answer is None:
             self._killed.update(record["messageId"] for record in records)
         else:
@@ -175,7 +181,7 @@ class Account(Books):
 
     def sweep(self, function: Function, faults: Iterable[Fault] = (), **event: object) -> End:
         """A run of the sweep with this event; what it invokes is not run."""
-        return function.invoke("sweep", event, faults, clock=self.clock, answered={"Invoke": 202})
+        return self._run(function, "sweep", event, faults, clock=self.clock, answered={"Invoke": 202})
 
     def redrive(self) -> int:
         """"Start DLQ redrive" in the console: everything goes back to where it came from. How many these were."""
@@ -198,6 +204,17 @@ class Account(Books):
             self.settle(function)
         self.redrive()
         self.settle(function)
+
+    def _run(self, function: Function, handler: str, event: dict, faults: Iterable[Fault], **how: object) -> End:
+        given = tuple(faults)
+        self.armed.update(self.outage, given)
+        end = function.invoke(handler, event, (*self.outage, *given), **how)
+        self.ends.append(end)
+        self.outage = tuple(fault for fault in self.outage if fault.times is None or fault not in end.struck)
+        # What lasts may strike another invocation.
+        missed = [fault for fault in given if fault.times is not None and fault not in end.struck]
+        assert not missed, f"it was to strike this invocation, and did not: {missed}, {end}"
+        return end
 
     def _at(self, moment: float) -> float:
         """A moment of this machine's clock by that of the functions."""

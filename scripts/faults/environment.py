@@ -52,13 +52,15 @@ WHOLE = Limits()
 @dataclass(frozen=True)
 class End:
     """How an invocation ended: its `answer` or its `error`, the signal that killed it (0: none), the operations that
-    it asked of AWS, the faults that struck them, both in order, and its peak memory in bytes."""
+    it asked of AWS, the places in the code that each of these came from (`sluice.ledger:112`), the innermost first, the
+    faults that struck them, all in order, and its peak memory in bytes."""
 
     answer: dict | None = None
     error: str = ""
     signal: int = 0
     calls: list[str] = field(default_factory=list)
-    struck: list[str] = field(default_factory=list)
+    places: list[list[str]] = field(default_factory=list)
+    struck: list[Fault] = field(default_factory=list)
     peak: int = 0
 
 
@@ -121,7 +123,8 @@ class Function:
             line = self._process.stdout.readline()
         if not line:
             raise RuntimeError("the handlers could not be loaded: see above")
-        return End(**json.loads(line))
+        told = json.loads(line)
+        return End(**{**told, "struck": [Fault(**fault) for fault in told["struck"]]})
 
 
 class _LimitedContext(Context):
@@ -239,11 +242,15 @@ def _watch(pid: int, reading: int, killed_after: float | None) -> dict:
     os.close(reading)
     _, status, used = os.wait4(pid, 0)
     end = {"signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, "peak": used.ru_maxrss * 1024}
-    end |= {"calls": [], "struck": []}
+    end |= {"calls": [], "places": [], "struck": []}
     for line in told.decode().splitlines():
         kind, _, rest = line.partition(" ")
-        if kind in ("call", "struck"):
-            end["calls" if kind == "call" else "struck"].append(rest)
+        if kind == "call":
+            end["calls"].append(rest)
+        elif kind == "at":
+            end["places"].append(rest.split())
+        elif kind == "struck":
+            end["struck"].append(json.loads(rest))
         elif kind == "answer":
             end["answer"] = json.loads(rest)
         else:

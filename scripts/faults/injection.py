@@ -4,13 +4,16 @@ A fault strikes before the request is sent, or after it has been answered: then 
 function does not learn of it.
 """
 
+import collections
 import io
+import json
 import os
 import random
 import signal
+import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -57,7 +60,7 @@ class Fault:
     gives no answer in time (`timeout`) or half of one (`cut`; `short` where its end looks like any), the process ended
     by SIGKILL (`kill`), or one that waits for ever (`hang`) or until there is a file `gate` (`wait`), having made
     `gate`.reached. It strikes `times` requests in a row, None for all that follow, from the `nth` on, of one
-    `operation` (`PutObject`) or of all.
+    `operation` (`PutObject`), of one place in the functions' code (`at`: `sluice.ledger:112`) or of all.
     """
 
     kind: str
@@ -66,13 +69,13 @@ class Fault:
     times: int | None = 1
     after: bool = False
     gate: str = ""
+    at: str = ""
 
-    def strikes(self, operation: str, number: int, number_of_operation: int) -> bool:
-        """Whether it strikes the request, which has these numbers among all and among those of its operation."""
-        if self.operation not in (None, operation):
-            return False
-        place = (number_of_operation if self.operation else number) - self.nth
-        return place >= 0 and (self.times is None or place < self.times)
+    def strikes(self, numbers: Mapping[str, int]) -> bool:
+        """Whether it strikes the request, which has these numbers among those of its operation, of each place in the
+        code that it comes from, and of all (an empty name)."""
+        number = numbers.get(self.at or self.operation or "", 0) - self.nth
+        return number >= 0 and (self.times is None or number < self.times)
 
 
 @dataclass(frozen=True)
@@ -106,22 +109,22 @@ class Injection:
         self.chance: Iterator[Fault | None] | None = None
         # What is answered in the place of AWS: an operation's status, without a body.
         self.answered: dict[str, int] = {}
-        self.note: Callable[[str], object] = lambda operation: None
-        self._count = 0
-        self._counts: dict[str, int] = {}
+        self.note: Callable[[str], object] = lambda line: None
+        self._counts: collections.Counter[str] = collections.Counter()
 
     def before_send(self, request: AWSPreparedRequest, event_name: str, **_: object) -> AWSResponse | None:
         """The handler of `before-send`: an answer in the place of AWS's, or None for its own."""
         _, service, operation = event_name.split(".")
-        self._count += 1
-        self._counts[operation] = self._counts.get(operation, 0) + 1
+        names = ["", operation, *_places()]
+        self._counts.update(names)
         self.note(f"call {operation}")
-        fault = self._next(operation)
+        self.note(f"at {' '.join(names[2:])}")
+        fault = self._next({name: self._counts[name] for name in names})
         if fault is None:
             if operation in self.answered:
                 return AWSResponse(request.url, self.answered[operation], {}, _Raw(b""))
             return None
-        self.note(f"struck {fault.kind}")
+        self.note(f"struck {json.dumps(asdict(fault))}")
         answer = None
         if fault.after or fault.kind in ("cut", "short"):
             answer = self._session.send(request)
@@ -135,11 +138,20 @@ class Injection:
             return answer
         return _strike(fault.kind, service, request)
 
-    def _next(self, operation: str) -> Fault | None:
+    def _next(self, numbers: Mapping[str, int]) -> Fault | None:
         if self.chance and (fault := next(self.chance)):
             return fault
-        counts = self._count, self._counts[operation]
-        return next((fault for fault in self.faults if fault.strikes(operation, *counts)), None)
+        return next((fault for fault in self.faults if fault.strikes(numbers)), None)
+
+
+def _places() -> list[str]:
+    """The places in the functions' code that this request comes from, the innermost first."""
+    found, frame = [], sys._getframe()
+    while frame := frame.f_back:
+        if (module := frame.f_globals["__name__"]).startswith("sluice."):
+            found.append(f"{module}:{frame.f_lineno}")
+    # A comprehension has a frame of its own, on the line of its function.
+    return list(dict.fromkeys(found))
 
 
 def _wait(gate: Path) -> None:

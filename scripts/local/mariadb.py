@@ -60,10 +60,14 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def restart(self) -> None:
-        """Kills the server, as a failure of its machine would, and starts it on the same port and data."""
+    def kill(self) -> None:
+        """Ends the server as a failure of its machine would."""
         self._end()
-        self._run()
+
+    def restart(self, *options: str) -> None:
+        """Kills the server and starts it on the same port and data, with these options (`--read-only`) as well."""
+        self._end()
+        self._run(*options)
 
     def stop(self) -> None:
         """Ends the server and removes its folder. Safe to call twice."""
@@ -84,7 +88,7 @@ class Server:
             f"GRANT {_MASTER_RIGHTS} ON *.* TO {self.user} WITH GRANT OPTION;\n"
         )
 
-    def _run(self) -> None:
+    def _run(self, *options: str) -> None:
         folder = self._folder
         command = [path_of("mariadbd"), "--no-defaults", f"--user={getpass.getuser()}"]
         # The socket beside the data: relative, because its path may have no more than 107 characters.
@@ -92,7 +96,7 @@ class Server:
         command += [f"--bind-address={self.host}", f"--port={self.port}", f"--init-file={folder / 'users.sql'}"]
         command += [f"--ssl-cert={folder / certificates.CERTIFICATE}", f"--ssl-key={folder / certificates.KEY}"]
         command += [f"--tmpdir={folder}", "--require-secure-transport=ON", "--local-infile=ON", "--skip-name-resolve"]
-        command += ["--character-set-server=utf8mb4"]
+        command += ["--character-set-server=utf8mb4", *options]
         # Or what is measured is how a small memory is written to disk. Aurora's has no less.
         command += ["--innodb-buffer-pool-size=512M", "--innodb-log-file-size=512M"]
         with (folder / "log").open("ab") as log:

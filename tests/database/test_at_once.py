@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from sluice.load import statements
 from sluice.upload import Loaded, Position, Upload
 from support import loading
 from support.loading import load, loaded_dataset
+from support.mariadb import wait_for_lock
 
 ROOT = Path(__file__).parents[2]
 ROWS = 3_000
@@ -99,7 +99,7 @@ def test_a_deadlock_is_tried_again(schema, monkeypatch):
     other.execute("UPDATE people SET email = 'c@x' WHERE id = 2")
     with ThreadPoolExecutor(1) as pool:
         loaded = pool.submit(load, schema.tables(), dataset, b"id,email\n1,d@x\n2,d@x\n3,d@x\n", "late")
-        wait_for_lock(schema)
+        wait_for_lock(schema.server)
         other.execute("UPDATE people SET email = 'c@x' WHERE id = 1")
         other.commit()
         assert loaded.result().loaded == Loaded(1, 0, 2)
@@ -120,7 +120,7 @@ def test_rows_that_were_committed_while_the_load_waited_are_listed(schema):
     other.execute("INSERT INTO people VALUES (1, 'a@x', LAST_INSERT_ID(), 7)")
     with ThreadPoolExecutor(1) as pool:
         loaded = pool.submit(load, schema.tables(), dataset, b"id,email\n1,d@x\n2,d@x\n", "late")
-        wait_for_lock(schema)
+        wait_for_lock(schema.server)
         other.commit()
         [duplicate] = loaded.result().duplicates
 
@@ -144,12 +144,6 @@ def test_a_lock_that_is_not_let_go_is_transient(schema, monkeypatch):
 
     other.rollback()
     assert load(tables, dataset, b"id,email\n1,d@x\n3,d@x\n", "late").loaded == Loaded(1, 0, 1)
-
-
-def wait_for_lock(schema) -> None:
-    while schema.rows("SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'") == [(0,)]:
-        # Asked more often, the server would give its first answer for ever.
-        time.sleep(0.2)
 
 
 MOMENTS = [

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import os
 import ssl
+import time
 from collections.abc import Iterator
 
 import pymysql
@@ -75,3 +76,11 @@ def connected(server: mariadb.Server, database: str | None = None) -> Iterator[p
     account = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
     with pymysql.connect(**account, database=database, ssl=context, autocommit=True) as connection:
         yield connection.cursor()
+
+
+def wait_for_lock(server: mariadb.Server) -> None:
+    """Waits until a transaction waits for a row that another one holds."""
+    with connected(server) as cursor:
+        while not cursor.execute("SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"):
+            # Asked more often, the server would give its first answer for ever.
+            time.sleep(0.2)

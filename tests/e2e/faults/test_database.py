@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,7 +14,7 @@ from sluice.datasets import Catalogue
 from sluice.processors import NEEDS
 from sluice.schema import migrate
 from support.cases import case
-from support.mariadb import connected, server
+from support.mariadb import connected, server, wait_for_lock
 
 __all__ = ["server"]
 
@@ -91,11 +92,11 @@ def fails(account, loader, made) -> str:
 )
 def test_down(account, loader, server, rows):
     made = upload(account, "down")
-    server._end()
+    server.kill()
     try:
         assert "Can't connect" in fails(account, loader, made)
     finally:
-        server._run()
+        server.restart()
     account.redrive()
     account.settle(loader)
 
@@ -103,22 +104,52 @@ def test_down(account, loader, server, rows):
 
 
 @case(
-    "the database takes no rows",
-    injected="the function's user may read only",
-    layer="MariaDB, rights in the place of a read-only server, which only its administrator can make",
+    "the database is read-only",
+    injected="the server runs with --read-only, as a writer that has become a reader, until before the redrive",
+    layer="MariaDB",
     promised="FAILED with that reason, announced, dead letter; redriven, each row is there once",
 )
 def test_read_only(account, loader, server, rows):
     made = upload(account, "read-only")
-    with connected(server) as cursor:
-        cursor.execute("REVOKE INSERT ON faults.* FROM faults")
-        try:
-            assert "denied" in fails(account, loader, made)
-        finally:
-            cursor.execute("GRANT INSERT ON faults.* TO faults")
+    server.restart("--read-only")
+    try:
+        assert "running with the --read-only option" in fails(account, loader, made)
+    finally:
+        server.restart()
     account.redrive()
     account.settle(loader)
 
+    assert rows(made) == 3
+
+
+def deadlocks(cursor) -> int:
+    """How many the server has seen."""
+    cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'")
+    return int(cursor.fetchone()[1])
+
+
+@case(
+    "a load and another transaction deadlock",
+    injected="the other one holds a row and wants one that the load holds, and has done more",
+    layer="MariaDB",
+    promised="the load is taken back by the server and done again, in the same attempt; each row is there once",
+)
+def test_deadlock(account, loader, server, rows):
+    made = upload(account, "deadlock")
+    first = int(account.uploads[made].split()[1].partition(b",")[0])
+    insert = "INSERT INTO people VALUES (%s, 'other@example.org', 0, 0)"
+    with connected(server, "faults") as other, ThreadPoolExecutor(1) as pool:
+        before = deadlocks(other)
+        other.execute("START TRANSACTION")
+        other.executemany(insert, [[first + 1], *([number] for number in range(1_000_000, 1_000_050))])
+        loading = pool.submit(account.deliver, loader)
+        wait_for_lock(server)
+        other.execute(insert, [first])
+        other.execute("ROLLBACK")
+        loading.result()
+        assert deadlocks(other) == before + 1
+
+    assert account.items()[made]["attempt"] == "1"
     assert rows(made) == 3
 
 

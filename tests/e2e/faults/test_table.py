@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib.util
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from support.cases import Case
@@ -12,17 +13,10 @@ TESTS = Path(__file__).parents[2]
 PAGE = TESTS.parent / "docs" / "faults.md"
 WITH_CASES = [*sorted(Path(__file__).parent.glob("test_*.py")), TESTS / "e2e" / "test_delivery.py"]
 ENOUGH = 40
+# What these look for is that no case is missing.
+NO_CASES = {"test_the_requests_are_those_that_we_know", "test_every_place_that_makes_requests_is_reached"}
 # Cases that have been shown before there was this suite, each with a check of its own.
 ELSEWHERE = [
-    (
-        Case(
-            "a deadlock between two loads",
-            "another transaction holds a row and wants one that the load holds",
-            "MariaDB",
-            "the transaction is tried again; each row is there once",
-        ),
-        "database/test_at_once.py::test_a_deadlock_is_tried_again",
-    ),
     (
         Case(
             "a load is killed between any two statements",
@@ -72,16 +66,29 @@ ELSEWHERE = [
 
 
 @functools.cache
-def cases() -> list[tuple[Case, str]]:
-    """Each case of the suite, and its test."""
-    found = []
+def shown() -> dict[str, Callable]:
+    """The tests that show cases."""
+    found = {}
     for path in WITH_CASES:
         spec = importlib.util.spec_from_file_location(f"cases_of_{path.stem}", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         for name, test in vars(module).items():
-            found += [(one, f"{path.relative_to(TESTS).as_posix()}::{name}") for one in getattr(test, "cases", [])]
+            if hasattr(test, "cases"):
+                found[f"{path.relative_to(TESTS).as_posix()}::{name}"] = test
     return found
+
+
+def cases() -> list[tuple[Case, str]]:
+    """Each case of the suite, and its test."""
+    return [(one, name) for name, test in shown().items() for one in test.cases]
+
+
+def examples(test: Callable) -> set[str]:
+    """What a test is parametrised with, by the name of each."""
+    [values] = [list(mark.args[1]) for mark in test.pytestmark if mark.name == "parametrize"]
+    firsts = [value[0] if isinstance(value, tuple) else value for value in values]
+    return {first if isinstance(first, str) else "-".join(first) for first in firsts}
 
 
 def row(number: int, one: Case, test: str) -> str:
@@ -111,12 +118,16 @@ def test_each_test_that_is_named_is_there():
 
 
 def test_every_test_of_the_suite_shows_a_case():
-    shown = {test for _, test in cases()}
     for path in WITH_CASES:
-        if path.stem in ("test_table", "test_load") or path.parent.name != "faults":
+        if path.name == Path(__file__).name or path.parent.name != "faults":
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                name = f"{path.relative_to(TESTS).as_posix()}::{node.name}"
-                assert name in shown or node.name == "test_the_requests_are_those_that_we_know", name
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and node.name not in NO_CASES:
+                assert f"{path.relative_to(TESTS).as_posix()}::{node.name}" in shown()
+
+
+def test_every_example_of_a_test_is_a_case_where_any_is():
+    for name, test in shown().items():
+        if named := {one.only for one in test.cases} - {""}:
+            assert named == examples(test), name
