@@ -25,8 +25,9 @@ class Account(Books):
     """Buckets, ledger, queues and a topic with a subscriber, made anew in a cloud; `settings` are the environment of
     the functions that work with them.
 
-    The `outage` is faults of every invocation, until it is over: one that strikes so many `times` is over then. `ends`
-    are those of all invocations since `begin`, and `armed` the faults that these were given.
+    The `outage` is faults of every invocation, until it is over: one that strikes so many `times` is over then. Since
+    `begin`, `armed` are the faults that invocations were given, `struck` those that have happened, and `ways` the
+    places in the code that requests came from (End.places), each way once.
     """
 
     def __init__(self, cloud: Cloud, *, max_attempts: int = 2, max_receives: int = 5) -> None:
@@ -65,7 +66,8 @@ class Account(Books):
         self._killed.clear()
         self.outage: tuple[Fault, ...] = ()
         self.armed: set[Fault] = set()
-        self.ends: list[End] = []
+        self.struck: set[Fault] = set()
+        self.ways: dict[tuple[str, ...], None] = {}
         # When the clock was moved, and by how much.
         self._moved: list[tuple[float, float]] = []
 
@@ -209,7 +211,8 @@ class Account(Books):
         given = tuple(faults)
         self.armed.update(self.outage, given)
         end = function.invoke(handler, event, (*self.outage, *given), **how)
-        self.ends.append(end)
+        self.struck.update(end.struck)
+        self.ways.update(dict.fromkeys(map(tuple, end.places)))
         self.outage = tuple(fault for fault in self.outage if fault.times is None or fault not in end.struck)
         # What lasts may strike another invocation.
         missed = [fault for fault in given if fault.times is not None and fault not in end.struck]

@@ -3,6 +3,7 @@
 import ast
 import functools
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def sites(*modules: str) -> list[Site]:
     return [site for module in sorted(_imported(modules)) for site in _sites_of(module)]
 
 
-def entry(places: list[str]) -> str:
+def entry(places: Sequence[str]) -> str:
     """Of the places that a request comes from, the innermost first, the one by which it enters its adapter's module."""
     module = places[0].partition(":")[0]
     own = list(itertools.takewhile(lambda place: place.partition(":")[0] == module, places))

@@ -57,7 +57,7 @@ def account(shared_account: Account, function: Function, releases: list[Function
     shared_account.begin()
     yield shared_account
     shared_account.outage = ()
-    never = shared_account.armed - {fault for end in shared_account.ends for fault in end.struck}
+    never = shared_account.armed - shared_account.struck
     assert not never, f"these faults were to strike, and never did: {never}"
     for upload in shared_account.uploads:
         # The local cloud does not list what is no text of XML; S3 does, encoded, as the SDK asks it to.

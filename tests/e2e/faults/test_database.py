@@ -14,12 +14,12 @@ from sluice.datasets import Catalogue
 from sluice.processors import NEEDS
 from sluice.schema import migrate
 from support.cases import case
+from support.faults import once
 from support.mariadb import connected, server, wait_for_lock
 
 __all__ = ["server"]
 
 PEOPLE = b"id,email\n%d,ann@example.org\n%d,bob@example.org\nx,eve@example.org\n%d,dan@example.org\n"
-GIVES_UP = 4
 
 
 @pytest.fixture(scope="module")
@@ -211,8 +211,7 @@ def test_each_request(account, loader, rows, kind):
     made = []
     for number in range(len(calls)):
         made.append(upload(account, f"{kind}-{number}"))
-        after = {"after": True, "times": GIVES_UP} if kind == "timeout" else {}
-        account.deliver(loader, [Fault(kind, number + 1, **after)])
+        account.deliver(loader, [once(kind, number + 1)])
     account.heal(loader)
 
     assert [rows(one) for one in made] == [3] * len(calls)

@@ -8,10 +8,9 @@ from faults.environment import CODE, Function, Limits
 from faults.injection import Fault
 from support.cases import case
 from support.deployed import GOOD
-from support.files import LARGE
+from support.faults import LARGE, once
 
 PEOPLE = b"id,email\n1,ann@example.org\nx,bob@example.org\n3,eve@example.org\n"
-GIVES_UP = 4
 PROCESS = "signal, in a process of its own"
 
 
@@ -108,7 +107,7 @@ def test_too_little_time(account, function):
     promised="REJECTED before the deadline, and the reason says how far it came; no second attempt",
 )
 def test_slow_file(account, function):
-    upload = account.upload("people/slow.csv", PEOPLE + b"4,nobody\n" * 200_000)
+    upload = account.upload("people/slow.csv", PEOPLE + b"4,dan@example.org\n" * 200_000)
     account.deliver(function, limits=Limits(looks=8, left=29))
 
     assert account.state(upload) == "REJECTED"
@@ -288,8 +287,7 @@ def test_parts(account, function, calls_of_large, kind):
     places = range(begun, calls_of_large.index("CompleteMultipartUpload") + 1)
     for place in places:
         account.upload(f"people/parts-{kind}-{place}.csv", LARGE)
-        after = {"after": True, "times": GIVES_UP} if kind == "timeout" else {}
-        account.deliver(function, [Fault(kind, place + 1, **after)])
+        account.deliver(function, [once(kind, place + 1)])
     if kind == "denied":
         assert account.parts() == []
     account.heal(function)
@@ -321,7 +319,6 @@ def test_parts(account, function, calls_of_large, kind):
 )
 def test_sweep(account, function, kind):
     account.events(False)
-    after = {"after": True, "times": GIVES_UP} if kind == "timeout" else {}
     sites = [("ListObjectVersions", 1), ("BatchGetItem", 1), ("SendMessageBatch", 1), ("UpdateItem", 1)]
     sites += [("Publish", 1), ("UpdateItem", 2), ("Invoke", 1)]
     for operation, nth in sites:
@@ -330,7 +327,7 @@ def test_sweep(account, function, kind):
         account.spend(spent)
         account.pass_time()
         event = {"max_versions": 1} if operation == "Invoke" else {}
-        end = account.sweep(function, [Fault(kind, nth, operation, **after)], **event)
+        end = account.sweep(function, [once(kind, nth, operation)], **event)
         assert end.answer is None, f"{operation} was not reached: {end}"
     account.events(True)
     account.await_events(1)

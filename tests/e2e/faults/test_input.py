@@ -133,7 +133,7 @@ REFUSED = {
         lambda: gzip.compress(HEAD + b"1," + b"x" * (40 << 20), 1),
         "a line is longer than 16 MiB",
     ),
-    "gzip bomb": (lambda: gzip.compress(HEAD + bytes(200 << 20), 1), "full of NUL bytes"),
+    "gzip bomb": (lambda: gzip.compress(HEAD + bytes(80 << 20), 1), "full of NUL bytes"),
     "gzip bomb of rows": (lambda: gzip.compress(HEAD + b"1,a@b.org\n" * (7 << 20)), "more than 400 times its size"),
     "zstd bomb of rows": (lambda: zstd.compress(HEAD + ROW * (5 << 20)), "more than 1,000 times its size"),
 }
@@ -169,7 +169,7 @@ REFUSED = {
 )
 @case(
     "a compressed file is a bomb",
-    injected="gzip and zstd of 70 to 200 MB in few KB, of zeros and of valid rows",
+    injected="gzip and zstd of 70 to 100 MB in few KB, of zeros and of valid rows",
     layer=FILE,
     promised="REJECTED when it has grown beyond 64 MB and 400 or 1,000 times its size, or is seen to be no text",
     only="gzip bomb-gzip bomb of rows-zstd bomb of rows",

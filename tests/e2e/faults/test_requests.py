@@ -9,14 +9,10 @@ from faults.injection import Fault
 from sluice.upload import FINAL_STATES
 from support.cases import case
 from support.deployed import GOOD
-from support.files import PARTIAL
+from support.faults import GIVES_UP, PARTIAL, REFUSED
 
 BOTOCORE = "botocore, before or after the request is sent"
 NEWER = PARTIAL + b"3,eve@example.org\n"
-# The SDK makes a request this often before it gives up (clients.py).
-GIVES_UP = 4
-# The read is refused: what comes after it is what an attempt does that has failed.
-REFUSED = Fault("denied", operation="GetObject", times=None)
 # What an upload goes through: its key, its bytes, and what fails anyway.
 UPLOADS = {
     "partial": ("people/{}.csv", PARTIAL, ()),

@@ -9,7 +9,7 @@ from faults.invariant import InvariantError, check
 from sluice.events import compose_message
 from sluice.upload import Upload
 from support.deployed import GOOD
-from support.files import PARTIAL
+from support.faults import PARTIAL
 
 FIRST, NEWER = (Upload("uploads", "people/staff.csv", version, len(PARTIAL)) for version in ("1", "2"))
 FAILED = Upload("uploads", "prices/LSE/a.csv", "1", len(GOOD))
