@@ -1,6 +1,7 @@
 """Execution environments that can be killed: a process that has loaded the handlers forks one for each invocation.
 
-`python -m faults.environment` reads an invocation a line of its standard input, as JSON, and prints its end as JSON.
+`python -m faults.environment <log> [<bytes of a part>]` reads an invocation a line of its standard input, as JSON, and
+prints its end as JSON.
 The clock of an environment is moved by what the invocation says, and whoever sleeps in it sleeps for a moment only.
 """
 
@@ -67,17 +68,20 @@ class End:
 class Function:
     """A function's code, loaded once with the settings of its environment; invocations at a time wait for each other.
 
-    `code` is the folder that is unpacked from the artifact, `log` where everything is written that it prints.
+    `code` is the folder that is unpacked from the artifact, `log` where everything is written that it prints. Of a
+    result in parts, each has `part_size` bytes where that is given: fewer than S3 takes, which the local cloud does.
     """
 
-    def __init__(self, settings: Mapping[str, str], log: Path, code: Path = CODE) -> None:
+    def __init__(
+        self, settings: Mapping[str, str], log: Path, code: Path = CODE, *, part_size: int | None = None
+    ) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment |= settings
         self.code = code
         environment["PYTHONPATH"] = os.pathsep.join([str(code), str(_ROOT / "scripts")])
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "faults.environment", str(log)],
+            [sys.executable, "-m", "faults.environment", str(log), *([str(part_size)] if part_size else [])],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -141,7 +145,7 @@ class _LimitedContext(Context):
         return super().get_remaining_time_in_millis()
 
 
-def _serve(log: int) -> None:
+def _serve(log: int, part_size: int | None) -> None:
     """Loads the handlers, then forks an environment for each line of standard input."""
     real_time, real_sleep = time.time, time.sleep
     ahead = 0.0
@@ -155,6 +159,8 @@ def _serve(log: int) -> None:
     make = clients.make_client
     clients.make_client = lambda service: made.setdefault(service, make(service))
     handlers = {name: importlib.import_module(f"sluice.handlers.{name}").handler for name in _HANDLERS}
+    if part_size:
+        importlib.import_module("sluice.storage").PART_SIZE = part_size
     _warm(made, injection)
     for line in sys.stdin:
         request = json.loads(line)
@@ -259,4 +265,4 @@ def _watch(pid: int, reading: int, killed_after: float | None) -> dict:
 
 
 if __name__ == "__main__":
-    _serve(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND))
+    _serve(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND), int(sys.argv[2]) if sys.argv[2:] else None)

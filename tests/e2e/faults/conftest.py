@@ -40,6 +40,13 @@ def another(shared_account: Account, log: Path) -> Iterator[Function]:
         yield function
 
 
+@pytest.fixture(scope="session")
+def parts_function(shared_account: Account, log: Path) -> Iterator[Function]:
+    """One whose results in parts have parts of 64 KB, so that small files have such results."""
+    with Function(shared_account.settings, log, part_size=64 << 10) as function:
+        yield function
+
+
 @pytest.fixture
 def releases() -> Iterator[list[Function]]:
     """What a case releases, in order; those that were made for it alone are ended with it."""

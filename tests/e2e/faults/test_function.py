@@ -1,5 +1,6 @@
 """Functions that are killed, out of time, of memory or of disk, whose clocks are wrong, or that are replaced."""
 
+import gzip
 import shutil
 
 import pytest
@@ -8,7 +9,7 @@ from faults.environment import CODE, Function, Limits
 from faults.injection import Fault
 from support.cases import case
 from support.deployed import GOOD
-from support.faults import LARGE, once
+from support.faults import PARTS, once
 
 PEOPLE = b"id,email\n1,ann@example.org\nx,bob@example.org\n3,eve@example.org\n"
 PROCESS = "signal, in a process of its own"
@@ -121,7 +122,8 @@ def test_slow_file(account, function):
     promised="FAILED and a dead letter, whose reason says so; with memory, a redrive succeeds",
 )
 def test_out_of_memory(account, function):
-    upload = account.upload("people/memory.csv", LARGE)
+    rows = b"1,somebody.with.a.name@example.org\n" * 260_000
+    upload = account.upload("people/memory.csv", gzip.compress(b"id,email\n" + rows))
     account.await_events(1)
     account.settle(function, limits=Limits(memory=4 << 20))
 
@@ -254,10 +256,10 @@ def test_zombie_of_an_older_release(account, paused, released):
 
 
 @pytest.fixture(scope="module")
-def calls_of_large(shared_account, function):
+def calls_in_parts(shared_account, parts_function):
     shared_account.begin()
-    shared_account.upload("people/parts.csv", LARGE)
-    return shared_account.deliver(function).calls
+    shared_account.upload("people/parts.csv", PARTS)
+    return shared_account.deliver(parts_function).calls
 
 
 @case(
@@ -282,17 +284,18 @@ def calls_of_large(shared_account, function):
     only="timeout",
 )
 @pytest.mark.parametrize("kind", ["kill", "denied", "timeout"])
-def test_parts(account, function, calls_of_large, kind):
-    begun = calls_of_large.index("CreateMultipartUpload")
-    places = range(begun, calls_of_large.index("CompleteMultipartUpload") + 1)
+def test_parts(account, parts_function, releases, calls_in_parts, kind):
+    releases.append(parts_function)
+    begun = calls_in_parts.index("CreateMultipartUpload")
+    places = range(begun, calls_in_parts.index("CompleteMultipartUpload") + 1)
     for place in places:
-        account.upload(f"people/parts-{kind}-{place}.csv", LARGE)
-        account.deliver(function, [once(kind, place + 1)])
+        account.upload(f"people/parts-{kind}-{place}.csv", PARTS)
+        account.deliver(parts_function, [once(kind, place + 1)])
     if kind == "denied":
         assert account.parts() == []
-    account.heal(function)
+    account.heal(parts_function)
     account.expire_parts()
-    assert len(calls_of_large) == 9 and len(places) == 5
+    assert len(calls_in_parts) == 9 and len(places) == 5
 
 
 @pytest.mark.parametrize("kind", ["kill", "denied", "timeout"])

@@ -12,7 +12,7 @@ from faults.environment import Function, Limits
 from faults.injection import Fault
 from support.cases import case
 from support.deployed import GOOD
-from support.faults import LARGE, PARTIAL, REFUSED
+from support.faults import PARTIAL, PARTS, REFUSED
 from support.sites import entry, sites
 
 BOTOCORE = "botocore, in the place of the answer"
@@ -39,13 +39,13 @@ def replaced(account: Account, function: Function, name: str) -> None:
 
 def in_parts(account: Account, function: Function, name: str) -> None:
     """A result in parts."""
-    upload(account, function, f"people/site-{name}.csv", LARGE)
+    upload(account, function, f"people/site-{name}.csv", PARTS)
 
 
 def aborted(account: Account, function: Function, name: str) -> None:
     """A result in parts, whose end is refused."""
     refused = Fault("denied", operation="CompleteMultipartUpload", times=None)
-    upload(account, function, f"people/site-{name}.csv", LARGE, refused)
+    upload(account, function, f"people/site-{name}.csv", PARTS, refused)
 
 
 def redriven(account: Account, function: Function, name: str) -> None:
@@ -115,15 +115,15 @@ ELSEWHERE = {
 
 
 @pytest.fixture(scope="module")
-def ways(shared_account, function) -> dict[tuple[str, ...], Callable]:
+def ways(shared_account, parts_function) -> dict[tuple[str, ...], Callable]:
     """The ways through the code by which requests are made (End.places), and the first journey that takes each."""
     account, found = shared_account, {}
     for journey in JOURNEYS:
         account.begin()
-        journey(account, function, f"recorded-{journey.__name__}")
+        journey(account, parts_function, f"recorded-{journey.__name__}")
         for way in account.ways:
             found.setdefault(way, journey)
-        account.heal(function)
+        account.heal(parts_function)
         account.expire_parts()
     return found
 
@@ -170,11 +170,12 @@ def entries(ways: dict[tuple[str, ...], Callable]) -> dict[str, Callable]:
     ],
     ids=["denied", "kill"],
 )
-def test_each_place_once(account, function, ways, kind, elsewhere):
+def test_each_place_once(account, parts_function, releases, ways, kind, elsewhere):
+    releases.append(parts_function)
     for number, (place, journey) in enumerate(entries(ways).items()):
         if journey not in elsewhere:
             account.outage = (Fault(kind, at=place),)
-            journey(account, function, f"{kind}-{number}")
+            journey(account, parts_function, f"{kind}-{number}")
 
 
 @case(
@@ -192,11 +193,18 @@ def test_each_place_once(account, function, ways, kind, elsewhere):
     promised="the same",
     only="throttle",
 )
-@pytest.mark.parametrize("kind", ["error", "throttle"])
-def test_each_place_until_somebody_mends_it(account, function, ways, kind):
+@pytest.mark.parametrize(
+    ("kind", "elsewhere"),
+    # By test_until_somebody_mends_it.
+    [("error", [partial]), ("throttle", [])],
+    ids=["error", "throttle"],
+)
+def test_each_place_until_somebody_mends_it(account, parts_function, releases, ways, kind, elsewhere):
+    releases.append(parts_function)
     for number, (place, journey) in enumerate(entries(ways).items()):
-        account.outage = (Fault(kind, at=place, times=None),)
-        journey(account, function, f"{kind}-{number}")
+        if journey not in elsewhere:
+            account.outage = (Fault(kind, at=place, times=None),)
+            journey(account, parts_function, f"{kind}-{number}")
     account.outage = ()
-    account.heal(function)
+    account.heal(parts_function)
     account.expire_parts()
