@@ -6,6 +6,7 @@ The clock of an environment is moved by what the invocation says, and whoever sl
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -162,6 +163,8 @@ def _serve(log: int, part_size: int | None) -> None:
     if part_size:
         importlib.import_module("sluice.storage").PART_SIZE = part_size
     _warm(made, injection)
+    # What is there stays: collecting it would copy each page of it into each environment.
+    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         limits = Limits(**request["limits"])
