@@ -255,9 +255,9 @@ def _watch(pid: int, reading: int, killed_after: float | None) -> dict:
     for line in told.decode().splitlines():
         kind, _, rest = line.partition(" ")
         if kind == "call":
-            end["calls"].append(rest)
-        elif kind == "at":
-            end["places"].append(rest.split())
+            operation, *places = rest.split()
+            end["calls"].append(operation)
+            end["places"].append(places)
         elif kind == "struck":
             end["struck"].append(json.loads(rest))
         elif kind == "answer":

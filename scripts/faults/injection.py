@@ -117,8 +117,7 @@ class Injection:
         _, service, operation = event_name.split(".")
         names = ["", operation, *_places()]
         self._counts.update(names)
-        self.note(f"call {operation}")
-        self.note(f"at {' '.join(names[2:])}")
+        self.note(" ".join(["call", *names[1:]]))
         fault = self._next({name: self._counts[name] for name in names})
         if fault is None:
             if operation in self.answered:
