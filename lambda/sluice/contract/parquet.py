@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 
 from sluice import engine
+from sluice.contract.compression import check_growth
 from sluice.contract.fields import Field
 from sluice.errors import PermanentError, TransientError
 from sluice.upload import REJECTED
@@ -18,9 +19,9 @@ _ISO = {"DATE": "%Y-%m-%d", "TIME": "%H:%M:%S.%f", "TIMESTAMP": "%Y-%m-%dT%H:%M:
 def parquet_lines(chunks: Iterable[bytes], fields: list[Field]) -> Iterator[bytes]:
     """The rows of a Parquet file as JSON lines, in pieces.
 
-    Raises PermanentError (`REJECTED`) for what is no readable Parquet file, is larger than `SIZE_LIMIT`, or has other
-    columns than the fields, in their order; TransientError where the engine has read another number of rows than the
-    file says it has.
+    Raises PermanentError (`REJECTED`) for what is no readable Parquet file, is larger than `SIZE_LIMIT`, has other
+    columns than the fields, in their order, or grows too far; TransientError where the engine has read another number
+    of rows than the file says it has.
     """
     import duckdb
 
@@ -37,11 +38,12 @@ def parquet_lines(chunks: Iterable[bytes], fields: list[Field]) -> Iterator[byte
         file.flush()
         if not size:
             return
-        path, lines = engine.literal(file.name), 0
+        path, lines, text = engine.literal(file.name), 0, 0
         try:
             select = _select(f"read_parquet({path}, hive_partitioning = false)", fields)
             for piece in engine.stream(select, "FORMAT json"):
-                lines += piece.count(b"\n")
+                lines, text = lines + piece.count(b"\n"), text + len(piece)
+                check_growth("Parquet", size, text)
                 yield piece
             # A literal, quoted above.
             [(rows,)] = engine.fetch(f"SELECT sum(num_rows) FROM parquet_file_metadata({path})")  # nosec B608

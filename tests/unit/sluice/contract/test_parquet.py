@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from sluice import engine
-from sluice.contract import parquet
+from sluice.contract import compression, parquet
 from sluice.errors import PermanentError, TransientError
 from sluice.upload import REJECTED
 from support.datasets import checked, described
@@ -166,6 +166,16 @@ def test_a_file_beyond_the_disk_is_rejected(tmp_path, monkeypatch):
 
     with pytest.raises(PermanentError, match="larger than 1 MiB: split it"):
         checked(described(READINGS), data)
+
+
+def test_rows_without_an_end_are_rejected_before_they_have_cost_much(tmp_path, monkeypatch):
+    monkeypatch.setattr(compression, "_ANY_RATIO", 1 << 20)
+    monkeypatch.setitem(compression.RATIO_LIMITS, "Parquet", 1000)
+    data = written(tmp_path, f"SELECT {COLUMNS} FROM range(1000000)")
+
+    with pytest.raises(PermanentError, match="the Parquet data grows to more than 1,000 times its size") as raised:
+        checked(described(READINGS), data)
+    assert raised.value.state == REJECTED
 
 
 def test_a_compressed_file_is_read(tmp_path):
