@@ -84,6 +84,12 @@ def fails(account, loader, made) -> str:
     return item["reason"]
 
 
+def redriven(account, loader) -> None:
+    """What an operator does once the database is there again."""
+    assert account.redrive() == 1
+    account.settle(loader)
+
+
 @case(
     "the database is down",
     injected="the server is killed, and started again before the redrive",
@@ -97,8 +103,7 @@ def test_down(account, loader, server, rows):
         assert "Can't connect" in fails(account, loader, made)
     finally:
         server.restart()
-    account.redrive()
-    account.settle(loader)
+    redriven(account, loader)
 
     assert rows(made) == 3
 
@@ -116,8 +121,7 @@ def test_read_only(account, loader, server, rows):
         assert "running with the --read-only option" in fails(account, loader, made)
     finally:
         server.restart()
-    account.redrive()
-    account.settle(loader)
+    redriven(account, loader)
 
     assert rows(made) == 3
 
@@ -183,8 +187,7 @@ def test_no_secret(account, loader, rows):
     made = upload(account, "no-secret")
     account.settle(loader, [Fault("denied", operation="GetSecretValue", times=None)])
     assert account.state(made) == "FAILED"
-    account.redrive()
-    account.settle(loader)
+    redriven(account, loader)
 
     assert rows(made) == 3
 

@@ -32,6 +32,7 @@ def no_events(account):
 def test_duplicates(account, function):
     upload = account.upload("prices/E/duplicated.csv", GOOD)
     account.send(*[account.message(upload)] * 3)
+    account.await_events(4)
     account.settle(function)
     account.send(*[account.message(upload)] * 2)
     account.settle(function)
@@ -171,7 +172,7 @@ def test_delete_marker(account, paused):
     assert account.state(upload) == "SUCCEEDED"
 
 
-POISON = ["", "poison", "{}", "[" * 100_000, '{"Records": [{"eventName": "ObjectRemoved:Delete"}]}', "null"]
+POISON = [" ", "poison", "{}", "[" * 100_000, '{"Records": [{"eventName": "ObjectRemoved:Delete"}]}', "null"]
 MALFORMED = [
     {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"}, "object": {"key": "people/%FF.csv"}}},
     {"eventName": "ObjectCreated:Put", "s3": {"bucket": {}, "object": {"key": "people/a.csv"}}},
@@ -197,12 +198,13 @@ MALFORMED = [
 )
 def test_poison(account, function):
     uploads = [account.upload(f"prices/E/poison-{number}.csv", GOOD) for number in range(4)]
-    account.send(*filter(None, POISON))
-    account.letters = len(POISON) - 1
+    account.send(*POISON)
+    account.letters = len(POISON)
+    account.await_events(len(uploads) + account.letters)
     account.settle(function)
 
     assert {account.state(upload) for upload in uploads} == {"SUCCEEDED"}
-    assert sorted(account.dead()) == sorted(filter(None, POISON))
+    assert sorted(account.dead()) == sorted(POISON)
 
 
 @case(
@@ -234,10 +236,13 @@ def test_malformed(account, function, no_events):
 )
 def test_test_event(account, function):
     account.events(True)
-    account.settle(function)
+    end = account.deliver(function)
 
+    assert (end.calls, end.answer) == (["UpdateItem"], {"batchItemFailures": []})
+    key = {"upload_key": {"S": "uploads/"}, "version_id": {"S": "s3:TestEvent"}}
+    item = account.dynamodb.get_item(TableName=account.names.ledger, Key=key)["Item"]
+    assert item["state"]["S"] == "IGNORED"
     assert account.listen() == []
-    assert account.dead() == []
 
 
 @case(
@@ -267,9 +272,12 @@ def test_two_records(account, function, no_events):
 )
 def test_unknown_dataset(account, function):
     upload = account.upload("minutes/board.txt", b"text")
+    account.await_events(1)
     account.settle(function)
 
     assert account.state(upload) == "IGNORED"
+    [told] = account.listen()
+    assert "people" in told["reason"] and "prices" in told["reason"]
 
 
 @case(

@@ -83,6 +83,7 @@ def test_log_injection(account, function, log):
     account.letters = 1
 
     uploads = [account.upload(key, GOOD) for key in keys]
+    account.await_events(len(uploads) + account.letters)
     account.settle(function)
 
     lines = log.read_bytes()[begun:].decode().split("\n")[:-1]
