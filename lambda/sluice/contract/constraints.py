@@ -21,6 +21,9 @@ _BOUNDS = {
     "exclusiveMaximum": (operator.lt, "less than"),
 }
 _LENGTHS = {"minLength": (operator.ge, "at least"), "maxLength": (operator.le, "at most")}
+# Of what a rule lists. A message is in every line of a report, and five of them are in a notification, twice, which may
+# have 256 KB: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+_LISTED = 300
 _UNORDERED = ("string", "boolean", "any")
 
 
@@ -34,7 +37,7 @@ def compile_constraint(name: str, setting: object, type_: Type) -> Rule:
         if type_.name != "string" or not isinstance(setting, str):
             raise ValueError("constraint pattern takes a regular expression and applies to strings only")
         pattern = re.compile(setting)
-        return lambda text, _: bool(pattern.fullmatch(text)), f"must match the pattern {setting}"
+        return lambda text, _: bool(pattern.fullmatch(text)), f"must match the pattern {_cut(setting)}"
     if name == "enum":
         return _enum(setting, type_)
     raise ValueError(f"constraint {name!r} is not supported")
@@ -63,7 +66,11 @@ def _enum(setting: object, type_: Type) -> Rule:
     if not isinstance(setting, list) or not setting:
         raise ValueError("constraint enum must list at least one value")
     allowed = {_value("enum", item, type_) for item in setting}
-    return lambda _, value: value in allowed, f"must be one of {', '.join(map(str, setting))}"
+    return lambda _, value: value in allowed, f"must be one of {_cut(', '.join(map(str, setting)))}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LISTED else f"{text[:_LISTED]}... (the descriptor has the rest)"
 
 
 def _value(name: str, setting: object, type_: Type) -> Value:

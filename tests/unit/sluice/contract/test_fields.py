@@ -70,3 +70,14 @@ def test_violations_name_their_rule_and_not_the_text(field, text, error):
 def test_values_are_written_in_the_fields_own_format():
     assert compile_field({"name": "f", **DATE}, frozenset()).write(date(999, 1, 2)) == "02-01-0999"
     assert compile_field({"name": "f", "type": "number"}, frozenset()).write(Decimal("1E+3")) == "1000"
+
+
+@pytest.mark.parametrize(
+    "constraints", [{"enum": [f"code {number}" for number in range(9000)]}, {"pattern": "a|" * 9000 + "b"}]
+)
+def test_a_message_does_not_repeat_all_that_a_descriptor_lists(constraints):
+    """A notification has five of them, and SNS takes 256 KB."""
+    _, (error, message) = check({"constraints": constraints}, "other")
+
+    assert error == "constraint-error"
+    assert message.endswith("... (the descriptor has the rest)") and len(message) < 400
