@@ -16,6 +16,7 @@ from operations import (
     row_errors,
     status,
     subscribe,
+    taskcat,
     upload,
 )
 from operations.exits import EPILOG, INTERRUPTED, NOT_DONE, RIGHTS, CommandError
@@ -66,6 +67,7 @@ for name, command in {
     "doctor": doctor.doctor,
     "dashboard": dashboard.dashboard,
     "destroy": destroy.destroy_command,
+    "taskcat": taskcat.taskcat_command,
 }.items():
     app.command(name)(command)
 app.add_typer(datasets.app, name="dataset")
