@@ -12,6 +12,8 @@ from local import mariadb, tables
 from local.deployment import ROOT_STACK, Deployment
 from support.checkout import Checkout
 from support.deployed import granted, items, role_name, until, used
+from support.local_cloud import APPLIED, DROPPED, WITH_DATABASE, pairs
+from support.readback import read_back
 
 # Lambda logs, and joins functions to their network, outside of the local cloud's enforcement; it encrypts no secret.
 NOT_ENFORCED = ("logs:", "ec2:", "kms:", "xray:")
@@ -104,6 +106,15 @@ def test_groups_lead_to_the_prefix_lists_that_the_plan_has_looked_up(deployment)
     named = {lists[one["PrefixListId"]] for rule in rules for one in rule["PrefixListIds"]}
     assert named == {f"com.amazonaws.{deployment.cloud.region}.{service}" for service in ("s3", "dynamodb")}
     assert not [rule for rule in rules if rule["IpRanges"] or rule["Ipv6Ranges"]]
+
+
+def test_what_a_database_adds_is_read_back(deployment):
+    """As tests/e2e/test_local_cloud.py does without one."""
+    same, other = read_back(deployment.cloud, [deployment.stack])
+
+    assert pairs(APPLIED, WITH_DATABASE) - same == set(), "said to be applied"
+    assert other - pairs(DROPPED) == set(), "not as it was asked for"
+    assert pairs(DROPPED) & same == set(), "applied by now: say so in docs/local-cloud.md"
 
 
 def test_the_same_rows_of_another_file_are_duplicates_and_listed(deployment, tmp_path):

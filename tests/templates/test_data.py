@@ -239,7 +239,9 @@ def test_the_database(environment: str, is_protected: bool) -> None:
 
 
 def test_the_settings_of_the_database() -> None:
-    settings = deployment(EnableDatabase="true")["database"].properties("Settings")
+    database = deployment(EnableDatabase="true")["database"]
+    settings = database.properties("Settings")
+    assert database.properties("Cluster")["DBClusterParameterGroupName"] == database.ref("Settings")
     assert settings["Family"] == "aurora-mysql8.0"
     assert settings["Parameters"] == {
         "character_set_server": "utf8mb4",
