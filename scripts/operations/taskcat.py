@@ -81,8 +81,7 @@ def run(root: Path, built: artifact.Artifact, commit: str) -> list[tuple[str, st
         told = {"ArtifactDigest": built.digest, "CommitId": commit}
         (folder / ".taskcat_overrides.yml").write_text(yaml.safe_dump(told), encoding="utf-8")
         try:
-            # By hand below, as deleting a stack leaves what it retains. The templates as they are written are linted by
-            # scripts/lint.
+            # Stacks are removed below, as taskcat leaves what they retain; scripts/lint has linted what they are of.
             done = subprocess.run(
                 [sys.executable, "-W", "ignore", *(_LOCALLY if _is_local() else _ON_AWS), "test", "run"]
                 + ["--minimal-output", "--lint-disable", "--no-delete", "--output-directory", str(report)],
@@ -158,7 +157,8 @@ def _remove(made: list[tuple[str, str]]) -> None:
         try:
             destroy(lambda service: _client(region, service), stack, lambda data: True, lambda text: None)
         except (DestroyError, ClientError) as error:
-            return f"{stack} stays in {region}: {error}"
+            delete = f"`aws cloudformation delete-stack --stack-name {stack} --region {region}`"
+            return f"{stack} stays in {region}: {error}. Remove its data by hand, and then run {delete}"
         say(f"removed {stack} from {region}")
         return ""
 

@@ -7,11 +7,24 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from local.cloud import Cloud
+from support.local_cloud import APPLIED, DROPPED, pairs
 from support.readers import READERS
 from support.stacks import ANYTHING, resources
 
 
-def read_back(cloud: Cloud, stacks: Iterable[str]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+def check(cloud: Cloud, stacks: Iterable[str], shown: str, default: frozenset[tuple[str, str]] = frozenset()) -> None:
+    """Fails where the services have otherwise than docs/local-cloud.md says what it was asked for.
+
+    Everything that is `shown` by whoever asks has to be there; `default` are (type, property) of what is dropped, and
+    asked for in these stacks with no other value than the one that there is without it.
+    """
+    same, other = _read_back(cloud, stacks)
+    assert pairs(APPLIED, shown) - same == set(), "said to be applied"
+    assert other - pairs(DROPPED) == set(), "not as it was asked for"
+    assert pairs(DROPPED) & same == default, "applied by now: say so in docs/local-cloud.md"
+
+
+def _read_back(cloud: Cloud, stacks: Iterable[str]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
     """(type, property) of what every resource of the stacks has as it was asked for, and of what one has otherwise."""
     client = functools.cache(cloud.client)
     same, other = set(), set()
