@@ -22,6 +22,20 @@ UNCONDITIONAL = {
     ),
 }
 
+ACCOUNT_ONLY, ALSO_WHAT = {"aws:SourceAccount"}, {"aws:SourceAccount", "aws:SourceArn"}
+# What each service is held to, and the page of docs.aws.amazon.com that says that it sends that. Without such a page a
+# key is compared where it is there: a service that does not send it could do nothing at all.
+HELD = {
+    "cloudformation": (ALSO_WHAT, ""),
+    "cloudwatch": (ALSO_WHAT, "sns/latest/dg/sns-key-management.html"),
+    "codebuild": (ALSO_WHAT, "codebuild/latest/userguide/cross-service-confused-deputy-prevention.html"),
+    "codedeploy": (ACCOUNT_ONLY, ""),
+    "codepipeline": (ACCOUNT_ONLY, ""),
+    "lambda": (ACCOUNT_ONLY, ""),
+    "s3": (ACCOUNT_ONLY, "AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html"),
+    "scheduler": (ACCOUNT_ONLY, "scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html"),
+}
+
 
 def trusts() -> Iterator[tuple[str, str, str, dict]]:
     """(template, logical id, service, condition) of everything that lets an AWS service in."""
@@ -44,6 +58,19 @@ def test_a_service_is_let_in_for_this_account_only() -> None:
             open_to_all.add((name, logical, service))
         assert sources in ([ACCOUNT], []), (name, logical, service)
     assert open_to_all == set(UNCONDITIONAL)
+
+
+def test_a_service_is_held_to_what_it_sends_and_to_nothing_that_it_may_not_send() -> None:
+    seen = set()
+    for name, logical, service, condition in trusts():
+        if (name, logical, service) not in UNCONDITIONAL:
+            short = service.removesuffix(".amazonaws.com")
+            seen.add(short)
+            keys, page = HELD[short]
+            operators = {"StringEquals", "ArnLike"} if page else {"StringEqualsIfExists", "ArnLikeIfExists"}
+            found = {key: operator for operator, values in condition.items() for key in values}
+            assert found.keys() == keys and set(found.values()) <= operators, (name, logical, service)
+    assert seen == HELD.keys()
 
 
 def written(value: Any) -> Iterator[dict]:
