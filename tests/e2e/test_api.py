@@ -12,17 +12,9 @@ from local.cloud import Cloud
 from local.demonstrations.api import PARTNER, deploy_partner, domain, find, submit
 from local.deployment import Deployment
 from support.cloud import ACCOUNT_ROOT, refusal, role, signed_in
-from support.deployed import GOOD, granted, resource, role_name, until, used
+from support.deployed import GOOD, held_to_what_it_takes, resource, role_name, until
 
 BAD_ROW = GOOD + b"broken\n"
-# Lambda's own logging, and keys, of which the local cloud asks for nothing.
-NOT_ENFORCED = {
-    "kms:GenerateDataKey",
-    "logs:CreateLogStream",
-    "logs:PutLogEvents",
-    "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
-}
 
 
 @pytest.fixture(scope="module")
@@ -171,15 +163,13 @@ def as_function(deployment: Deployment, logical_id: str):
 @pytest.mark.parametrize("name", ["QueryRole", "SubmitRole", "GenerateRole"])
 def test_every_granted_action_is_taken_and_no_other_was_asked_for(extended, ended, name):
     """By the tests above, but for what was refused to the generator on purpose, and readings that nobody has put."""
-    role = role_name(extended, name)
     api = Api(extended.cloud, extended.outputs()["ApiUrl"])
     api.get("/api/v1/temperature")
     api.get("/api/v1/temperature/sensors")
     api.get("/api/v1/uploads", state="PROCESSING")
     refused = {"s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:ListBucket"} if name == "GenerateRole" else set()
 
-    assert used(extended, role, "Allow") == granted(extended, role) - NOT_ENFORCED
-    assert used(extended, role, "ImplicitDeny") <= refused
+    held_to_what_it_takes(extended, name, refused)
 
 
 def test_each_request_is_in_the_access_log(extended, api):

@@ -11,12 +11,10 @@ from local import cloud as local_cloud
 from local import mariadb, tables
 from local.deployment import ROOT_STACK, Deployment
 from support.checkout import Checkout
-from support.deployed import granted, items, role_name, until, used
+from support.deployed import held_to_what_it_takes, items, role_name, until
 from support.local_cloud import WITH_DATABASE
 from support.readback import check
 
-# Lambda logs, and joins functions to their network, outside of the local cloud's enforcement; it encrypts no secret.
-NOT_ENFORCED = ("logs:", "ec2:", "kms:", "xray:")
 STAFF = "id,email\n1,ann@example.org\n2,bob@example.org\n"
 
 
@@ -181,12 +179,7 @@ def test_a_rotated_password_does_not_hinder_what_runs(deployment):
 @pytest.mark.parametrize("name", ["MigrateRole", "RotateRole", "ProcessRole"])
 def test_every_granted_action_is_taken_and_no_other_was_asked_for(deployment, name):
     """By the tests above; of the process function, on what it has because of the database."""
-    role = role_name(deployment, name)
-    about = "secretsmanager:" if name == "ProcessRole" else ""
-    expected = {one for one in granted(deployment, role) if one.startswith(about) and not one.startswith(NOT_ENFORCED)}
-
-    assert expected and expected == {one for one in used(deployment, role, "Allow") if one.startswith(about)}
-    assert used(deployment, role, "ImplicitDeny") == set()
+    held_to_what_it_takes(deployment, name, about="secretsmanager:" if name == "ProcessRole" else "")
 
 
 def test_a_migration_that_is_refused_fails_the_push_and_rolls_it_back(deployment, checkout, pristine):

@@ -2,9 +2,11 @@
 
 import json
 import time
+from collections.abc import Set
 from urllib.parse import quote_plus
 
 from local.deployment import ROOT_STACK
+from templates.roles.reasons import FUNCTIONS
 
 GOOD = b"".join(b"ABC,%02d-01-2026,%d.50\n" % (day, 10 + day) for day in range(1, 13))
 
@@ -84,6 +86,19 @@ def granted(deployment, role: str) -> set[str]:
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
     ]
     return {action for policy in policies for statement in policy["Statement"] for action in actions(statement)}
+
+
+def held_to_what_it_takes(deployment, logical_id: str, refused: Set[str] = frozenset(), about: str = "") -> None:
+    """Fails where a function's role is granted more than it was seen to take, and what there is a reason for.
+
+    Whatever it was refused has to be in `refused`: what a test has taken away, or asked for on purpose. With `about`,
+    only the actions that begin with it are compared.
+    """
+    role = role_name(deployment, logical_id)
+    listed = {action for actions in FUNCTIONS[logical_id] for action in actions.split()}
+    expected = {action for action in granted(deployment, role) - listed if action.startswith(about)}
+    assert expected and {action for action in used(deployment, role, "Allow") if action.startswith(about)} == expected
+    assert used(deployment, role, "ImplicitDeny") <= refused
 
 
 def actions(statement: dict) -> list[str]:

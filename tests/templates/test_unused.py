@@ -2,7 +2,7 @@
 
 import pytest
 
-from templates.cfn import resources
+from templates.cfn import ROOT, resources
 from templates.roles import TABLE
 from templates.roles.reasons import FUNCTIONS, HANDLED, REASONS, TAKEN
 from templates.test_execution_role import DEPLOYED_OTHERWISE, lowered, schema
@@ -41,6 +41,19 @@ def test_what_is_granted_was_taken_or_is_there_for_a_reason(role_of: tuple[str, 
 
 
 def test_every_role_is_held_to_something() -> None:
-    generated = {("target", "CloudFormationRole")}
-    assert sorted({*EXPLAINED, *FUNCTIONS, *generated}) == sorted(TABLE)
-    assert not FUNCTIONS & set(EXPLAINED) and not TAKEN.keys() - REASONS.keys()
+    generated, functions = {("target", "CloudFormationRole")}, {("iam", role) for role in FUNCTIONS}
+    assert sorted({*EXPLAINED, *functions, *generated}) == sorted(TABLE)
+    assert not functions & set(EXPLAINED) and not TAKEN.keys() - REASONS.keys()
+
+
+@pytest.mark.parametrize("role", FUNCTIONS)
+def test_what_no_test_sees_a_function_take_is_granted_and_has_a_reason(role: str) -> None:
+    granted = {action for _, statement in statements("iam", role) for action in listed(statement["Action"])}
+    assert {action for actions in FUNCTIONS[role] for action in actions.split()} < granted
+    assert all(FUNCTIONS[role].values())
+
+
+def test_every_function_is_held_to_the_rest_where_it_runs() -> None:
+    tests = [path.read_text() for path in (ROOT / "tests" / "e2e").glob("test_*.py")]
+    holding = "".join(text for text in tests if "held_to_what_it_takes(" in text)
+    assert [role for role in FUNCTIONS if f'"{role}"' not in holding] == []

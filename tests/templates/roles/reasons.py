@@ -1,7 +1,7 @@
 """Why the roles that are no functions' are granted what they are: a push was seen to take it, or there is a reason.
 
-What the functions' roles are granted is what they were seen to take in tests/e2e, and what CloudFormation's role is,
-what AWS's handlers ask for (handlers.py).
+What the functions' roles are granted is what they were seen to take in tests/e2e, save for the few of FUNCTIONS; what
+CloudFormation's role is, AWS's handlers ask for (handlers.py).
 """
 
 _LOGS = "logs:CreateLogStream logs:PutLogEvents"
@@ -135,8 +135,47 @@ HANDLED: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {
     ("target", "UpdateRole"): (("target", "boundary"), ("create", "read", "update", "delete")),
     ("iam", "DriftRole"): (("",), ("read",)),
 }
-# Held to what they take by tests/e2e: a function each.
-FUNCTIONS = {
-    ("iam", f"{name}Role")
-    for name in ("Generate", "Migrate", "Process", "Query", "Rollup", "Rotate", "Simulate", "Stream", "Submit", "Sweep")
+
+_RUNS = {
+    _LOGS: "Lambda logs in the function's name",
+    "xray:PutTelemetryRecords xray:PutTraceSegments": "Lambda traces it in its name",
+}
+_QUEUE = {"sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage": "Lambda reads the queue in its name"}
+_TOPIC = {"kms:Decrypt kms:GenerateDataKey": "the topic is encrypted; the local one is not"}
+_NETWORK = {
+    "ec2:AssignPrivateIpAddresses ec2:CreateNetworkInterface ec2:DeleteNetworkInterface "
+    "ec2:DescribeNetworkInterfaces ec2:DescribeSubnets ec2:UnassignPrivateIpAddresses": "Lambda joins the network",
+}
+# {the role of a function: {actions: why}} of what it is granted and no test sees it take: all else tests/e2e does see
+# (`held_to_what_it_takes`). What Lambda does in a function's name the local cloud does in nobody's.
+FUNCTIONS: dict[str, dict[str, str]] = {
+    "GenerateRole": _RUNS | {"kms:GenerateDataKey": "the bucket is encrypted; the local one is not"},
+    "MigrateRole": _RUNS | _NETWORK | {"kms:Decrypt": "the secrets are encrypted; the local ones are not"},
+    "ProcessRole": {
+        **(_RUNS | _QUEUE | _TOPIC | _NETWORK),
+        "sqs:SendMessage": "an upload that has lacked time as often as a message may be received: hours of large files",
+    },
+    "QueryRole": _RUNS,
+    "RollupRole": {
+        **_RUNS,
+        "dynamodb:ListStreams": "https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html",
+        "sqs:SendMessage": "Lambda says in its name what was given up",
+    },
+    "RotateRole": {
+        **(_RUNS | _NETWORK),
+        "kms:Decrypt kms:GenerateDataKey": "the secrets are encrypted; the local ones are not",
+    },
+    "SimulateRole": _RUNS | {"kms:GenerateDataKey": "the stream is encrypted; the local one is not"},
+    "StreamRole": {
+        **(_RUNS | _QUEUE | _TOPIC),
+        "kinesis:DescribeStreamSummary kinesis:ListStreams": (
+            "https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html"
+        ),
+        "s3:ListBucket": "without it S3 says forbidden where an object is missing, and the local one does not",
+    },
+    "SubmitRole": _RUNS,
+    "SweepRole": {
+        **(_RUNS | _TOPIC),
+        "dynamodb:Query": "of datasets with `sluice:expected`, and there is none: tests/unit/sluice/test_overdue.py",
+    },
 }
