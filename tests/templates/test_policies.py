@@ -240,23 +240,3 @@ def test_the_drift_check_may_read_every_type_that_the_templates_use() -> None:
         handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, resource["Type"]).schema.get("handlers", {})
         if name not in ("boundary", "pipeline", "target", "teardown", "github-oidc") and "read" in handlers:
             assert set(handlers["read"]["permissions"]) - set(NOT_FOR_DRIFT) <= allowed, resource["Type"]
-
-
-NOT_FOR_THE_API = {
-    "acm-pca:GetCertificate": "the certificate is of ACM's public authority, not of a private one",
-    "acm-pca:IssueCertificate": "the same",
-    "iam:PassRole": "functions admit the API by their own policies, not by a role",
-    "s3:GetObject": "the domain asks its callers for no certificate, whose authorities would be an object",
-    "s3:GetObjectVersion": "the same",
-    "s3:getObject": "our API is not described by an object",
-}
-
-
-def test_cloudformation_may_do_what_the_types_of_the_api_ask_for() -> None:
-    """What their handlers call also for what no template says, such as CloudFormation's own tags of a stage."""
-    allowed = {action for action, _ in lines(("target", "CloudFormationRole"), True)}
-    types = {resource["Type"] for name, _, resource in resources() if name == "api"}
-    for kind in types - {"AWS::Lambda::Permission"}:
-        handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema["handlers"]
-        asked = {one for name in ("create", "read", "update", "delete") for one in handlers[name]["permissions"]}
-        assert asked - set(NOT_FOR_THE_API) <= allowed, kind

@@ -18,6 +18,7 @@ METHODS = {
     *("os.system", "os.popen", "os.startfile", "os.fork", "importlib.import_module", "yaml.load", "yaml.unsafe_load"),
     *(f"os.{kind}{how}" for kind in ("exec", "spawn") for how in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")),
 }
+CAREFUL = {method.rpartition(".")[0] for method in METHODS}
 HOSTILE = """x" FROM (SELECT 1); COPY (SELECT 'gone') TO '/tmp/x'; --'; ${jndi:ldap://x} $(reboot) `id` {{7*7}} %s"""
 
 
@@ -28,8 +29,11 @@ def interpreting(source: str) -> list[str]:
         match node:
             case ast.Import(names=names):
                 found += [name.name for name in names if name.name.split(".")[0] in MODULES]
-            case ast.ImportFrom(module=str(module)):
+                # By another name the methods would not be known.
+                found += [name.name for name in names if name.asname and name.name in CAREFUL]
+            case ast.ImportFrom(module=str(module), names=names):
                 found += [module] if module.split(".")[0] in MODULES else []
+                found += [module for name in names if f"{module}.{name.name}" in METHODS]
             case ast.Call(func=ast.Name(id=name)):
                 found += [name] if name in FUNCTIONS else []
             case ast.Attribute(value=ast.Name(id=module), attr=name):
@@ -46,7 +50,10 @@ def test_no_function_runs_what_it_is_given(path: Path):
 
 @pytest.mark.parametrize(
     "source",
-    ["import subprocess", "from pickle import loads", "eval(x)", "os.system(x)", "f(x, shell=True)", "yaml.load(x)"],
+    [
+        *("import subprocess", "from pickle import loads", "from os import system", "from yaml import load as read"),
+        *("import os as harmless", "os.system(x)", "yaml.load(x)", "eval(x)", "f(x, shell=True)"),
+    ],
 )
 def test_it_would_be_seen(source: str):
     assert interpreting(source)
