@@ -57,7 +57,7 @@ def measure(*, uploads: int = UPLOADS, share: float = SHARE, seed: int = SEED) -
         account = Account(cloud, max_attempts=5, max_receives=8)
         functions = [Function(account.settings, Path(folder) / "log") for _ in range(_WORKERS)]
         try:
-            return _Run(account, functions, random.Random(seed), share).run(uploads)
+            return _Run(account, functions, random.Random(seed), share).run(uploads)  # repeatable  # nosec B311
         finally:
             for function in functions:
                 function.close()

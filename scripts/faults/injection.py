@@ -89,7 +89,7 @@ class Chance:
 
     def faults(self) -> Iterator[Fault | None]:
         """The fault of each request in turn."""
-        chance = random.Random(self.seed)
+        chance = random.Random(self.seed)  # repeatable  # nosec B311
         while True:
             hit, after = chance.random() < self.share, chance.random() < 0.5
             [kind] = chance.choices(self.kinds, self.weights)

@@ -24,7 +24,7 @@ _TOKEN = re.compile("[A-Za-z0-9_-]{1,256}")
 _CONTENT = re.compile(
     r"(?P<text>(?P<since>[0-9]{1,17})\.(?P<time>[0-9]{1,17})\.(?P<id>|[0-9a-f]{32}))\.(?P<checksum>[0-9a-f]{16})"
 )
-_TOKEN_REASON = "is no page of this question: take `next` as it was answered, with the parameters that gave it"
+_NO_SUCH_PAGE = "is no page of this question: take `next` as it was answered, with the parameters that gave it"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta.resolution
 
@@ -51,7 +51,7 @@ class Question:
         dataset = parameters.choice("dataset", [*datasets, NO_DATASET])
         since, until = parameters.instant("since"), parameters.instant("until")
         limit = parameters.number("limit", 1, MOST_UPLOADS)
-        token = parameters.text("page", _TOKEN, _TOKEN_REASON)
+        token = parameters.text("page", _TOKEN, _NO_SUCH_PAGE)
         asked = sha256(repr((state, dataset, since, until)).encode()).hexdigest()[:16]
         until = until or now
         since = since or until - _DEFAULT_SPAN
@@ -62,7 +62,7 @@ class Question:
             try:
                 since, after = _from_token(token, asked)
             except ValueError:
-                parameters.refuse("page", _TOKEN_REASON)
+                parameters.refuse("page", _NO_SUCH_PAGE)
         parameters.check()
         wanted = Filter(since, until, state, dataset)
         return cls(wanted, after, _DEFAULT_UPLOADS if limit is None else limit, asked)

@@ -25,7 +25,7 @@ def forecast(blocks: Iterable[Block], write: Callable[[bytes], object], dataset:
     Rows are (stock id, date, price). The prices are rounded half-even to the decimals of the ten prices; the dates
     follow the tenth row's day by day. Raises PermanentError (`REJECTED`) for fewer than ten rows.
     """
-    window, count = choose_window(blocks, random.Random(seed))
+    window, count = choose_window(blocks, random.Random(seed))  # repeatable  # nosec B311
     if window is None:
         raise PermanentError(REJECTED, f"a forecast needs {WINDOW} valid rows, the file has {count}")
     fields = dataset.fields

@@ -36,8 +36,8 @@ class Domain:
 
     def pick(self, random: Random) -> int:
         """Any number, of any part alike: most texts of up to eight letters have eight."""
-        part = random.randrange(len(self.parts))
-        return sum(self.parts[:part]) + random.randrange(self.parts[part])
+        part = random.randrange(len(self.parts))  # of a sample  # nosec B311
+        return sum(self.parts[:part]) + random.randrange(self.parts[part])  # likewise  # nosec B311
 
 
 def listed(cells: Sequence[Cell]) -> Domain:
@@ -52,6 +52,6 @@ def shuffled(size: int, random: Random) -> Iterator[int]:
     """
     moved: dict[int, int] = {}
     for at in range(size):
-        chosen = random.randrange(at, size)
+        chosen = random.randrange(at, size)  # likewise  # nosec B311
         yield moved.get(chosen, chosen)
         moved[chosen] = moved.pop(at, at)

@@ -40,7 +40,7 @@ class Sample:
 
 def make_text(seed: int) -> Sample:
     """A text of 20 letters and digits, the same for the same seed."""
-    text = "".join(Random(seed).choices(string.ascii_letters + string.digits, k=_TEXT_LENGTH))
+    text = "".join(Random(seed).choices(string.ascii_letters + string.digits, k=_TEXT_LENGTH))  # repeatable  # nosec B311
     return Sample(text.encode(), 1, "text/plain; charset=utf-8", "txt")
 
 
@@ -58,7 +58,7 @@ def make_sample(dataset: Dataset, rows: int, seed: int, has_time: Callable[[], b
             raise SampleError("rows", f"so many rows of {dataset.name} cannot be made in time: ask for fewer")
 
     def drawn() -> Iterator[list[Drawn]]:
-        for number, row in enumerate(draw_rows(dataset, rows, Random(seed))):
+        for number, row in enumerate(draw_rows(dataset, rows, Random(seed))):  # repeatable  # nosec B311
             if number % _TIMED == 0:
                 check_time()
             yield row

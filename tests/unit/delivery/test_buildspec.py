@@ -6,7 +6,7 @@ import sys
 
 import yaml
 
-from support.checkout import Checkout
+from support.checkout import ROOT, Checkout
 
 
 def test_an_invalid_descriptor_fails_the_build_with_file_line_and_reason(tmp_path):
@@ -28,3 +28,19 @@ def test_an_invalid_descriptor_fails_the_build_with_file_line_and_reason(tmp_pat
     )
     assert done.returncode == 1, done.stdout
     assert "lambda/datasets/orders.yaml:4: schema.fields.0: " in done.stdout
+
+
+def test_nothing_is_stored_that_lint_scan_and_tests_have_not_passed():
+    """CodeBuild goes on to `build` only where `pre_build` has gone well:
+    https://docs.aws.amazon.com/codebuild/latest/userguide/view-build-details.html#view-build-details-phases"""
+    phases = yaml.safe_load((ROOT / "buildspec.yml").read_text())["phases"]
+
+    assert phases["pre_build"] == {
+        "commands": [
+            "sh scripts/lint",
+            "sh scripts/scan --offline",
+            "sh scripts/test tests/unit/sluice tests/templates --ignore tests/templates/test_lint.py",
+        ]
+    }
+    storing = [name for name, phase in phases.items() if any("scripts/release" in one for one in phase["commands"])]
+    assert storing == ["build"]

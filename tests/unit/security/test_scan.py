@@ -23,9 +23,10 @@ def test_the_scan_finds_nothing() -> None:
 def test_the_scan_sees_what_is_wrong(tmp_path: Path) -> None:
     """And goes on, to say all of it."""
     checkout = Checkout(tmp_path)
-    checkout.replace("lambda/sluice/load/statements.py", "def keys(", 'BAD = f"SELECT * FROM {LOADS}"\n\n\ndef keys(')
+    bad = 'BAD = f"SELECT * FROM {LOADS}"\nTOKEN = "a1b2"\n\n\n'
+    checkout.replace("lambda/sluice/load/statements.py", "def keys(", bad + "def keys(")
     checkout.replace(".github/workflows/pull-request.yml", "on: pull_request\n", "on: pull_request_target\n")
     done = scan(tmp_path)
     assert done.returncode == 1 and done.stderr.endswith("failed: bandit zizmor\n"), done.stderr
-    for finding in ("B608:hardcoded_sql_expressions", "dangerous-triggers"):
+    for finding in ("B608:hardcoded_sql_expressions", "B105:hardcoded_password_string", "dangerous-triggers"):
         assert finding in done.stdout, finding
