@@ -171,7 +171,9 @@ FUNCTIONS: dict[str, dict[str, str]] = {
         "kinesis:DescribeStreamSummary kinesis:ListStreams": (
             "https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html"
         ),
-        "s3:ListBucket": "without it S3 says forbidden where an object is missing, and the local one does not",
+        "s3:ListBucket": (
+            "of a destination: https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html"
+        ),
     },
     "SubmitRole": _RUNS,
     "SweepRole": {
