@@ -45,7 +45,8 @@ def test_cfn_lint_sees_what_is_wrong(tmp_path: Path) -> None:
             assert old in text
             text = text.replace(old, new, 1)
         copy.write_text(text)
-    found = run("cfn-lint", "--format", "parseable", folder=tmp_path).stdout.splitlines()
+    named = {f"templates/{name}" for name, *_ in BROKEN}
+    found = run("cfn-lint", "--format", "parseable", *named, folder=tmp_path).stdout.splitlines()
     for template, _, _, rule in BROKEN:
         assert any(line.startswith(f"templates/{template}:") and f":{rule}:" in line for line in found), (rule, found)
 
