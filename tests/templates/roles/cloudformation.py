@@ -99,6 +99,8 @@ TABLE: dict[tuple[str, str], list[Row]] = {
         may("kms:TagResource", TOPIC_KEY, NEW_TAG),
         may("kms:TagResource kms:UntagResource", TOPIC_KEY, OWN_TAG),
         may_not("kms:TagResource kms:UntagResource", OTHER_KEY, OTHER_TAG),
+        # Nor is a key of another deployment made ours by a tag.
+        may_not("kms:TagResource", OTHER_KEY, NEW_TAG | OTHER_TAG),
         may(
             "kms:DescribeKey kms:EnableKeyRotation kms:GetKeyPolicy kms:GetKeyRotationStatus kms:ListResourceTags",
             TOPIC_KEY,

@@ -238,6 +238,7 @@ APIS = [
     may_not("acm:ImportCertificate acm:ExportCertificate", "*"),
     may("acm:AddTagsToCertificate", CERTIFICATE, NEW_TAG),
     may_not("acm:AddTagsToCertificate", CERTIFICATE, OTHER_NEW_TAG),
+    may_not("acm:AddTagsToCertificate", CERTIFICATE, NEW_TAG | OTHER_TAG),
     may_not("acm:AddTagsToCertificate", f"arn:aws:acm:{REGION}:999999999999:certificate/x", NEW_TAG),
     may("acm:DescribeCertificate acm:ListTagsForCertificate", CERTIFICATE),
     may_not("acm:DescribeCertificate", f"arn:aws:acm:{REGION}:999999999999:certificate/x"),
