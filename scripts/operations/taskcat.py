@@ -127,19 +127,28 @@ def _store(packaged: templates.Packaged, built: artifact.Artifact, commit: str, 
     account = _client(regions[0], "sts").get_caller_identity()["Account"]
     for region in regions:
         s3, name = _client(region, "s3"), bucket_name(account, region)
-        _ensure(s3, name, region)
+        _ensure(s3, name, region, account)
         release.release(s3, name, commit, built, packaged, out)
 
 
-def _ensure(s3: Any, bucket: str, region: str) -> None:
-    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html: us-east-1 is not named."""
+def _ensure(s3: Any, bucket: str, region: str, account: str) -> None:
+    """Makes a bucket that is not there. Raises TaskcatError where it is somebody else's: anybody can work out its name,
+    and who has it would have templates deployed.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html: us-east-1 is not named.
+    """
     where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
-        s3.head_bucket(Bucket=bucket)
+        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
-            raise
-        s3.create_bucket(Bucket=bucket, **where)
+        match error.response["ResponseMetadata"]["HTTPStatusCode"]:
+            case 404:
+                s3.create_bucket(Bucket=bucket, **where)
+            case 403:
+                reason = f"{bucket} is another account's, or closed to you. Deploy nothing by taskcat in {region}"
+                raise TaskcatError(f"{reason} before you know whose it is") from error
+            case _:
+                raise
 
 
 def _stacks(region: str, project: str) -> set[str]:

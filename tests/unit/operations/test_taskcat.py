@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import boto3
 import pytest
 import yaml
+from botocore.stub import Stubber
 from moto import mock_aws
 from taskcat._dataclasses import generate_regional_bucket_name
 
@@ -95,6 +96,17 @@ def test_a_bucket_that_is_there_is_used_again(buckets, root, built, ran):
     taskcat.run(root, built, COMMIT)
 
     assert len(ran.commands) == 1
+
+
+def test_a_bucket_of_somebody_else_is_not_used():
+    """Its name is no secret: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html"""
+    s3 = boto3.client("s3", "us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+    with Stubber(s3) as stub:
+        asked = {"Bucket": "tcat-x", "ExpectedBucketOwner": "123456789012"}
+        stub.add_client_error("head_bucket", "403", http_status_code=403, expected_params=asked)
+
+        with pytest.raises(taskcat.TaskcatError, match="tcat-x is another account's"):
+            taskcat._ensure(s3, "tcat-x", "us-east-1", "123456789012")
 
 
 @pytest.mark.parametrize(("endpoint", "expected"), [(None, False), ("http://127.0.0.1:1", True)])
