@@ -1,6 +1,7 @@
 """`scripts/sluice taskcat`: what taskcat is given, on AWS and on the local cloud. tests/e2e/test_taskcat.py runs it."""
 
 import contextlib
+import functools
 import re
 import subprocess
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 import yaml
 from botocore.stub import Stubber
 from moto import mock_aws
-from taskcat._dataclasses import generate_regional_bucket_name
 
+from delivery import templates
 from delivery.artifact import Artifact
 from operations import taskcat
 
@@ -21,12 +22,13 @@ COMMIT = "c0ffee00" * 5
 MINE = f"tCaT-sluice-staging-{'0a' * 16}"
 OTHERS = f"tCaT-sluice-staging-{'1b' * 16}"
 STORE = taskcat._store
+# Once for all tests.
+PACKAGED = functools.cache(templates.package)
 
 
 @pytest.fixture
 def root(tmp_path) -> Path:
-    """A tree with the real templates."""
-    (tmp_path / "templates").symlink_to(ROOT / "templates")
+    """A tree, whose templates are the real ones."""
     (tmp_path / ".taskcat.yml").symlink_to(ROOT / ".taskcat.yml")
     return tmp_path
 
@@ -61,6 +63,7 @@ def ran(monkeypatch):
         return subprocess.CompletedProcess(command, ran.code)
 
     monkeypatch.setattr(taskcat, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(taskcat.templates, "package", lambda folder: PACKAGED(ROOT / "templates"))
     monkeypatch.setattr(taskcat, "_store", lambda packaged, built, commit, regions, out: out.mkdir(parents=True))
     monkeypatch.setattr(taskcat, "_stacks", lambda region, project: set(stacks[region]))
     monkeypatch.setattr(taskcat, "destroy", lambda client, stack, is_meant, say: ran.removed.append(stack))
@@ -68,6 +71,9 @@ def ran(monkeypatch):
 
 
 def test_the_bucket_is_the_one_that_taskcat_takes():
+    # Takes seconds, which no other test should wait for.
+    from taskcat._dataclasses import generate_regional_bucket_name
+
     region = SimpleNamespace(account_id="111122223333", name="eu-central-1")
 
     assert taskcat.bucket_name("111122223333", "eu-central-1") == generate_regional_bucket_name(region)
