@@ -5,6 +5,7 @@ artifact, goes there before, as a build stores it: what is deployed is what a pi
 same for AWS and for the local cloud. Artifact and commit are told by taskcat's overrides.
 """
 
+import functools
 import os
 import re
 import shutil
@@ -164,7 +165,8 @@ def _remove(made: list[tuple[str, str]]) -> None:
     def remove(one: tuple[str, str]) -> str:
         region, stack = one
         try:
-            destroy(lambda service: _client(region, service), stack, lambda data: True, lambda text: None)
+            client = functools.cache(functools.partial(_client, region))
+            destroy(client, stack, lambda data: True, lambda text: None)
         except (DestroyError, ClientError) as error:
             delete = f"`aws cloudformation delete-stack --stack-name {stack} --region {region}`"
             return f"{stack} stays in {region}: {error}. Remove its data by hand, and then run {delete}"

@@ -10,7 +10,7 @@ import yaml
 from delivery.artifact import Artifact
 from local import cloud as local_cloud
 from local.cloud import Cloud
-from operations import taskcat
+from operations import destroy, taskcat
 from support.checkout import Checkout
 
 # An artifact that nobody runs.
@@ -19,12 +19,14 @@ COMMIT = "0" * 40
 REGIONS = ["eu-central-1", "us-east-1"]
 
 
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """A cloud of its own, which is the usual AWS configuration's."""
-    with local_cloud.start() as cloud:
+@pytest.fixture(scope="module", autouse=True)
+def cloud() -> Iterator[Cloud]:
+    """A cloud of its own, which is the usual AWS configuration's, and needs no patience."""
+    with local_cloud.start() as cloud, pytest.MonkeyPatch.context() as patch:
         for name, value in cloud.environment().items():
-            monkeypatch.setenv(name, value)
+            patch.setenv(name, value)
+        patch.setattr(destroy, "_PAUSE_SECONDS", 0.2)
+        patch.setitem(destroy._PATIENTLY, "Delay", 0.2)
         yield cloud
 
 
@@ -36,15 +38,14 @@ def built(tmp_path: Path) -> Artifact:
     return Artifact(path, digest)
 
 
-def left(region: str) -> tuple[list, ...]:
+def left(cloud: Cloud, region: str) -> tuple[list, ...]:
     """What there is in a region: stacks, tables, functions and buckets but taskcat's own."""
-    account = taskcat._client(region, "sts").get_caller_identity()["Account"]
     buckets = {bucket["Name"] for bucket in taskcat._client(region, "s3").list_buckets()["Buckets"]}
     return (
         taskcat._client(region, "cloudformation").describe_stacks()["Stacks"],
         taskcat._client(region, "dynamodb").list_tables()["TableNames"],
         taskcat._client(region, "lambda").list_functions()["Functions"],
-        sorted(buckets - {taskcat.bucket_name(account, one) for one in REGIONS}),
+        sorted(buckets - {taskcat.bucket_name(cloud.account, one) for one in REGIONS}),
     )
 
 
@@ -65,7 +66,7 @@ def test_every_stack_is_created_in_both_regions_and_leaves_a_report(cloud, built
             assert "Stack launch was successful" in (report / log).read_text()
     assert page.count("CREATE_COMPLETE") == len(stacks) == len(logs) == 4
     for region in REGIONS:
-        assert left(region) == ([], [], [], [])
+        assert left(cloud, region) == ([], [], [], [])
 
 
 def test_a_stack_that_is_not_created_fails_it_and_is_removed(cloud, built, tmp_path_factory):
@@ -80,4 +81,4 @@ def test_a_stack_that_is_not_created_fails_it_and_is_removed(cloud, built, tmp_p
         taskcat.run(checkout.folder, built, COMMIT)
 
     assert "CREATE_FAILED" in (checkout.folder / taskcat.REPORT / "index.html").read_text()
-    assert left(REGIONS[0]) == ([], [], [], [])
+    assert left(cloud, REGIONS[0]) == ([], [], [], [])
