@@ -97,8 +97,10 @@ def held_to_what_it_takes(deployment, logical_id: str, refused: Set[str] = froze
     role = role_name(deployment, logical_id)
     listed = {action for actions in FUNCTIONS[logical_id] for action in actions.split()}
     expected = {action for action in granted(deployment, role) - listed if action.startswith(about)}
-    assert expected and {action for action in used(deployment, role, "Allow") if action.startswith(about)} == expected
-    assert used(deployment, role, "ImplicitDeny") <= refused
+    taken = {action for action in used(deployment, role, "Allow") if action.startswith(about)}
+    assert expected and taken == expected, f"never taken: {expected - taken}; taken though listed: {taken - expected}"
+    more = used(deployment, role, "ImplicitDeny") - refused
+    assert not more, f"asked for, and not granted: {more}"
 
 
 def actions(statement: dict) -> list[str]:
