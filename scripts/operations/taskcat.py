@@ -5,6 +5,7 @@ artifact, goes there before, as a build stores it: what is deployed is what a pi
 same for AWS and for the local cloud. Artifact and commit are told by taskcat's overrides.
 """
 
+import contextlib
 import functools
 import os
 import re
@@ -51,10 +52,12 @@ def taskcat_command(
             again = [sys.executable, "-m", "operations.cli", "taskcat", *(["--json"] if as_json else [])]
             raise typer.Exit(subprocess.run(again, env=others | cloud.environment(), check=False).returncode)
     try:
-        # What runs on Lambda would not on this machine's processor.
-        target = artifact.named_target("local" if _is_local() else "lambda")
-        built = artifact.build(target, artifact.ROOT / "build")
-        stacks = run(artifact.ROOT, built, _head(artifact.ROOT))
+        # What a build prints is progress here.
+        with contextlib.redirect_stdout(sys.stderr):
+            # What runs on Lambda would not on this machine's processor.
+            target = artifact.named_target("local" if _is_local() else "lambda")
+            built = artifact.build(target, artifact.ROOT / "build")
+            stacks = run(artifact.ROOT, built, _head(artifact.ROOT))
     except (TaskcatError, artifact.ArtifactError, release.ReleaseError, templates.TemplateError) as error:
         raise CommandError(str(error)) from error
     report = artifact.ROOT / REPORT / "index.html"

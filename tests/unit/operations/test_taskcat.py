@@ -160,13 +160,14 @@ def built_here(monkeypatch, root, built):
     monkeypatch.setattr(taskcat, "_head", lambda root: COMMIT)
 
 
-def test_the_command_names_the_report_and_what_there_was(built_here, root, ran, sluice):
+def test_the_command_names_the_report_and_what_there_was_and_nothing_else(built_here, root, ran, sluice, monkeypatch):
+    monkeypatch.setattr(taskcat, "_store", STORE)
     report = str(root / "taskcat_outputs" / "index.html")
 
     answer = sluice("taskcat", "--json")
 
     assert answer.document == {"report": report, "stacks": [{"region": "us-east-1", "stack": MINE}]}
-    assert answer.err == f"removed {MINE} from us-east-1\n"
+    assert "release: stored s3://tcat-" in answer.err and f"removed {MINE} from us-east-1\n" in answer.err
     assert sluice("taskcat").out == f"0 stacks were created, and removed: {report}\n"
 
 
