@@ -320,7 +320,7 @@ DELETION = {
 }
 
 
-@pytest.mark.parametrize(("name", "logical", "resource"), list(resources()))
-def test_what_happens_to_a_resource_when_its_stack_is_deleted(name: str, logical: str, resource: dict) -> None:
-    policy = (resource.get("DeletionPolicy", "Delete"), resource.get("UpdateReplacePolicy", "Delete"))
-    assert policy == DELETION.get((name, logical), GONE)
+def test_what_happens_to_a_resource_when_its_stack_is_deleted() -> None:
+    for name, logical, resource in resources():
+        policy = (resource.get("DeletionPolicy", "Delete"), resource.get("UpdateReplacePolicy", "Delete"))
+        assert policy == DELETION.get((name, logical), GONE), f"{name}: {logical}"

@@ -29,9 +29,6 @@ ENVIRONMENTS = ["staging", "production"]
 NESTED = {stack["Properties"]["TemplateURL"] for stack in load("root")["Resources"].values()}
 each_template = pytest.mark.parametrize("name", FILES)
 
-PARAMETERS = [(name, parameter) for name in FILES for parameter in load(name).get("Parameters", {})]
-each_parameter = pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
-
 
 @each_template
 def test_sections_come_in_the_fixed_order(name: str) -> None:
@@ -50,18 +47,18 @@ def test_a_template_is_not_too_large(name: str) -> None:
     assert FILES[name].stat().st_size <= (1_000_000 if f"{name}.yaml" in NESTED else 51_200)
 
 
-@each_parameter
-def test_a_parameter_is_described_and_constrained(name: str, parameter: str) -> None:
-    definition = load(name)["Parameters"][parameter]
-    assert definition["Description"].endswith(".")
-    assert {"AllowedPattern", "AllowedValues", "MinValue"} & set(definition)
-    assert definition["ConstraintDescription"].startswith("must be ")
+@each_template
+def test_parameters_are_described_and_constrained(name: str) -> None:
+    for parameter, definition in load(name).get("Parameters", {}).items():
+        assert definition["Description"].endswith("."), parameter
+        assert {"AllowedPattern", "AllowedValues", "MinValue"} & set(definition), parameter
+        assert definition["ConstraintDescription"].startswith("must be "), parameter
 
 
-@each_parameter
-def test_an_optional_parameter_says_so(name: str, parameter: str) -> None:
-    definition = load(name)["Parameters"][parameter]
-    assert (definition.get("Default") == "") == definition["Description"].startswith("Optional ")
+@each_template
+def test_an_optional_parameter_says_so(name: str) -> None:
+    for parameter, definition in load(name).get("Parameters", {}).items():
+        assert (definition.get("Default") == "") == definition["Description"].startswith("Optional "), parameter
 
 
 def test_what_is_wired_is_text() -> None:
@@ -75,10 +72,12 @@ def test_what_is_wired_is_text() -> None:
     assert wired and all(one["Type"] == "String" and "AllowedPattern" in one for one in wired)
 
 
-@each_parameter
-def test_a_pattern_holds_the_whole_value(name: str, parameter: str) -> None:
-    pattern = load(name)["Parameters"][parameter].get("AllowedPattern", "^$")
-    assert pattern.endswith("$") and all(alternative.startswith("^") for alternative in pattern.split("$|"))
+@each_template
+def test_a_pattern_holds_the_whole_value(name: str) -> None:
+    for parameter, definition in load(name).get("Parameters", {}).items():
+        pattern = definition.get("AllowedPattern", "^$")
+        assert pattern.endswith("$"), parameter
+        assert all(alternative.startswith("^") for alternative in pattern.split("$|")), parameter
 
 
 @each_template

@@ -70,6 +70,7 @@ def ran(monkeypatch):
     return ran
 
 
+@pytest.mark.filterwarnings("ignore")  # of taskcat's own
 def test_the_bucket_is_the_one_that_taskcat_takes():
     # Takes seconds, which no other test should wait for.
     from taskcat._dataclasses import generate_regional_bucket_name
