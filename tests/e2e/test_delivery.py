@@ -6,6 +6,7 @@ import pytest
 
 from local.deployment import ROOT_STACK
 from support.cases import case
+from support.cloud import refusal
 from support.deployed import GOOD, used
 from support.flow import flowing
 from templates.roles.reasons import TAKEN
@@ -74,15 +75,34 @@ def processes(deployment, key: str) -> str:
     return ending.reason
 
 
-@pytest.mark.parametrize(("stack", "logical_id"), TAKEN)
-def test_a_step_takes_what_its_role_is_granted(deployment, stack, logical_id):
-    """But for what tests/templates/roles/reasons.py gives a reason for."""
+def physical(deployment, stack: str, logical_id: str) -> str:
+    """The name of a resource of the pipeline's own stacks."""
     found = deployment.cloud.client("cloudformation").describe_stack_resource(
         StackName=f"sluice-{stack}-staging", LogicalResourceId=logical_id
     )
-    role = found["StackResourceDetail"]["PhysicalResourceId"]
+    return found["StackResourceDetail"]["PhysicalResourceId"]
+
+
+@pytest.mark.parametrize(("stack", "logical_id"), TAKEN)
+def test_a_step_takes_what_its_role_is_granted(deployment, stack, logical_id):
+    """But for what tests/templates/roles/reasons.py gives a reason for."""
+    role = physical(deployment, stack, logical_id)
 
     assert set(TAKEN[stack, logical_id].split()) <= used(deployment, role, "Allow")
+
+
+def test_the_role_of_the_build_cannot_replace_what_it_has_stored(deployment):
+    cloud, bucket = deployment.cloud, deployment.pipeline["ArtifactBucket"]
+    project = f"arn:aws:codebuild:{cloud.region}:{cloud.account}:project/{physical(deployment, 'pipeline', 'Build')}"
+    role = f"arn:aws:iam::{cloud.account}:role/{physical(deployment, 'pipeline', 'BuildRole')}"
+    thief = cloud.client("s3", cloud.assume(role, "thief", service="codebuild.amazonaws.com", source_arn=project))
+    stored = cloud.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
+    for folder in ("artifacts/", "releases/", "templates/"):
+        [key, *_] = [one["Key"] for one in stored if one["Key"].startswith(folder)]
+
+        assert refusal(thief.put_object, Bucket=bucket, Key=key, Body=b"") == "AccessDenied"
+        assert refusal(thief.put_object, Bucket=bucket, Key=key, Body=b"", IfNoneMatch="*") == "PreconditionFailed"
+    thief.put_object(Bucket=bucket, Key=f"artifacts/{'0' * 64}.zip", Body=b"", IfNoneMatch="*")
 
 
 def test_a_push_of_an_identical_tree_changes_nothing(deployment, checkout):

@@ -397,6 +397,18 @@ def missing_object_denied(cloud: Cloud) -> None:
         assert refusal(reader.get_object, **key) == "AccessDenied"
 
 
+def conditional_writes(cloud: Cloud) -> None:
+    bucket, s3 = unique("conditional"), cloud.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    writing = {"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Deny", "Principal": "*", "Condition": {"Null": {"s3:if-none-match": "true"}}, **writing}]}))
+    writer = cloud.client("s3", cloud.assume(role(cloud, {"Principal": {"AWS": ACCOUNT_ROOT}}, writing), "tester"))
+    assert refusal(writer.put_object, Bucket=bucket, Key="key", Body=b"1") == "AccessDenied"
+    writer.put_object(Bucket=bucket, Key="key", Body=b"1", IfNoneMatch="*")
+    assert refusal(writer.put_object, Bucket=bucket, Key="key", Body=b"2", IfNoneMatch="*") == "PreconditionFailed"
+
+
 def service_trust(cloud: Cloud) -> None:
     source = "arn:aws:codepipeline:us-east-1:111122223333:mine"
     arn = role(cloud, {"Principal": {"Service": "codepipeline.amazonaws.com"}, "Condition": {
@@ -558,9 +570,10 @@ Outputs:
 CHECKS = {check.__name__: check for check in (
     nested_attributes, nested_names, nested_create_rollback, nested_retain, nested_change_sets, missing_code,
     deleted_function_ends, python_runtime, function_logs, pipeline, connection, releases, iam_decisions,
-    tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors, message_moves, queue_batches,
-    subscription_resource, change_set_names, role_as_principal, caller_of_another_account, objects_of_other_accounts,
-    role_boundaries, master_secret, database_server, rotation, group_egress, rotation_schedule)}
+    tls_on_loopback, missing_object_denied, conditional_writes, service_trust, root_signature, no_side_doors,
+    message_moves, queue_batches, subscription_resource, change_set_names, role_as_principal, caller_of_another_account,
+    objects_of_other_accounts, role_boundaries, master_secret, database_server, rotation, group_egress,
+    rotation_schedule)}
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -251,6 +251,21 @@ def test_nobody_is_let_in_for_everything() -> None:
     assert broad == {("kms:GenerateDataKey*", "Service")}
 
 
+@pytest.mark.parametrize("folder", ["artifacts", "templates", "releases"])
+def test_what_a_build_has_stored_is_never_replaced(folder: str) -> None:
+    """By nobody: what was tested and approved under a name stays what it was.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html"""
+    _, _, bucket = POLICIES["artifacts"]
+    for principal in (STACKS["pipeline"].arn("BuildRole"), SOMEBODY):
+        for key in (f"{folder}/x", f"{folder}/x/y"):
+            asked = (document("artifacts"), principal, "s3:PutObject", f"{bucket}/{key}")
+            assert admits(*asked, {}) == "Deny"
+            # Not decided here, so by the caller's own rights.
+            assert admits(*asked, {"s3:if-none-match": "*"}) == "ImplicitDeny"
+    for key in ("good/x", "plans/x", "pull-requests/x", "tested/x", "x/Build/x"):
+        assert admits(document("artifacts"), SOMEBODY, "s3:PutObject", f"{bucket}/{key}", {}) == "ImplicitDeny"
+
+
 @pytest.mark.parametrize("account", [ACCOUNT, STRANGER])
 def test_what_is_deployed_is_read_by_the_targets_roles(account: str) -> None:
     pipeline = deployment(target_account=account)["pipeline"]

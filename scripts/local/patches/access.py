@@ -87,6 +87,22 @@ def missing_object_denied(folder: Path) -> None:
     s3.handle_request = handle_request
 
 
+def conditional_writes(folder: Path) -> None:
+    """A policy can demand that a write replaces nothing.
+
+    Stock: s3:if-none-match is never there, so what such a policy denies is denied to everybody.
+    AWS: it is the request's header.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+    """
+    stock = iam_actions._s3_object_context
+
+    def context(iam_action, query_params, path, headers):
+        header = headers.get("if-none-match") if iam_action == "s3:PutObject" else None
+        return stock(iam_action, query_params, path, headers) | ({"s3:if-none-match": header} if header else {})
+
+    iam_actions._s3_object_context = context
+
+
 def service_trust(folder: Path) -> None:
     """A service can assume a role, under the conditions of the role's trust policy.
 
@@ -245,6 +261,6 @@ def caller_of_another_account(folder: Path) -> None:
     )
 
 
-PATCHES = (iam_decisions, tls_on_loopback, missing_object_denied, service_trust, root_signature, no_side_doors,
-           queue_batches, subscription_resource, change_set_names, role_as_principal,
+PATCHES = (iam_decisions, tls_on_loopback, missing_object_denied, conditional_writes, service_trust, root_signature,
+           no_side_doors, queue_batches, subscription_resource, change_set_names, role_as_principal,
            caller_of_another_account)
