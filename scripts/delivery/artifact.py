@@ -55,6 +55,11 @@ class Artifact:
     """SHA-256 of the file, 64 hex digits."""
 
 
+def key(digest: str) -> str:
+    """Key of an artifact in the artifact bucket, as templates/lambda.yaml has it."""
+    return f"artifacts/{digest}.zip"
+
+
 def named_target(name: str, template: Path = ROOT / "templates" / "lambda.yaml") -> Target:
     """The target `local` (this Python, this machine) or `lambda` (what the functions of `template` run on).
 

@@ -5,6 +5,7 @@ are as deployed and only the functions change, with what shifts and watches them
 there is one.
 """
 
+import base64
 import datetime
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
+from delivery import artifact
 from delivery.changes import Change, failure, is_empty, leaves, made
 
 PRODUCTION = "production"
@@ -181,6 +183,12 @@ def _reasons(s3: Any, request: Request, changes: Sequence[Change]) -> Iterator[s
             f"the artifact {digest} has not passed staging's smoke test: deploy it to staging first, or name it in the "
             "pipeline's parameter AllowUntestedArtifact"
         )
+    # What goes back to an earlier release looks at no stamps, nor at what it deployed before.
+    if request.tested_bucket and not _is_as_named(s3, request.parameters["ArtifactBucket"], digest):
+        yield (
+            f"{artifact.key(digest)} in {request.parameters['ArtifactBucket']} holds other bytes than its name says: "
+            "find out who stored it, remove it and build again"
+        )
 
 
 def _is_tested(s3: Any, bucket: str, digest: str) -> bool:
@@ -193,6 +201,15 @@ def _is_tested(s3: Any, bucket: str, digest: str) -> bool:
             return False
         raise
     return True
+
+
+def _is_as_named(s3: Any, bucket: str, digest: str) -> bool:
+    """Whether an artifact has the digest that it is named by, which S3 has computed when it was stored.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+    """
+    found = s3.head_object(Bucket=bucket, Key=artifact.key(digest), ChecksumMode="ENABLED")
+    return found.get("ChecksumSHA256") == base64.b64encode(bytes.fromhex(digest)).decode()
 
 
 def tested_key(digest: str) -> str:

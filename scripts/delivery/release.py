@@ -48,7 +48,7 @@ def release(
     store = _Store(s3, bucket)
     for digest, text in packaged.children.items():
         store.add(templates.child_key(digest), text.encode(), "application/yaml")
-    store.add(f"artifacts/{built.digest}.zip", built.path.read_bytes(), "application/zip")
+    store.add(artifact.key(built.digest), built.path.read_bytes(), "application/zip")
     # Last: where there is a record, there is everything that it stands for.
     released = _record(store, commit, built.digest, packaged.root_digest)
     (out_dir / templates.ROOT_TEMPLATE).write_bytes(packaged.root.encode())

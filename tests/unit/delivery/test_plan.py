@@ -1,7 +1,9 @@
 """What a plan says of change sets as CloudFormation describes them, which lane it takes, and what it refuses."""
 
+import base64
 import copy
 import json
+import re
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -112,29 +114,38 @@ class CloudFormation:
 
 
 class S3:
-    """A bucket with the stamps of tested artifacts."""
+    """Buckets with the stamps of tested artifacts, and with every artifact, whose checksums are those of their names.
+
+    `others` are checksums of those that are not.
+    """
 
     def __init__(self, *tested: str) -> None:
-        self.keys = {f"tested/{digest}" for digest in tested}
+        self.keys = {("staging", f"tested/{digest}") for digest in tested}
+        self.others: dict[str, dict] = {}
 
-    def head_object(self, Bucket: str, Key: str) -> None:
-        if Key not in self.keys:
+    def head_object(self, Bucket: str, Key: str, **more: str) -> dict:
+        if named := re.fullmatch("artifacts/([0-9a-f]{64}).zip", Key):
+            assert (Bucket, more) == ("own", {"ChecksumMode": "ENABLED"})
+            checksum = {"ChecksumSHA256": base64.b64encode(bytes.fromhex(named[1])).decode()}
+            return self.others.get(named[1], checksum)
+        if (Bucket, Key) not in self.keys:
             status = {"ResponseMetadata": {"HTTPStatusCode": 404}, "Error": {"Code": "404"}}
             raise ClientError(status, "HeadObject")
+        return {}
 
 
-def plan(cloudformation: CloudFormation, environment: str = "staging", **more: object):
+def plan(cloudformation: CloudFormation, environment: str = "staging", s3: S3 | None = None, **more: object):
     request = Request(
         stack=f"sluice-{environment}",
         environment=environment,
         template=TEMPLATE,
-        parameters={"Environment": environment, "ArtifactDigest": DIGEST},
+        parameters={"Environment": environment, "ArtifactBucket": "own", "ArtifactDigest": DIGEST},
         tags={},
         role_arn=ROLE,
         is_kept=True,
         tested_bucket="staging",
     )
-    return make(cloudformation, S3(DIGEST), Request(**{**vars(request), **more}), lambda line: None)
+    return make(cloudformation, s3 or S3(DIGEST), Request(**{**vars(request), **more}), lambda line: None)
 
 
 def paths(cloudformation: CloudFormation) -> list[tuple[str, str, bool]]:
@@ -242,12 +253,25 @@ def test_a_stream_holds_data_as_long_as_it_keeps_them() -> None:
 def test_production_takes_only_what_staging_has_tested() -> None:
     cloudformation = CloudFormation({"": [stack("Lambda", detail("Parameters"))], "Lambda": [CODE]})
     assert plan(cloudformation, "production").blocked == ()
-    other = {"parameters": {"ArtifactDigest": "cd" * 32}}
+    other = {"parameters": {"ArtifactBucket": "own", "ArtifactDigest": "cd" * 32}}
     for changed in (other, {"tested_bucket": ""}):
         [reason] = plan(cloudformation, "production", **changed).blocked
         assert "has not passed staging's smoke test" in reason
     assert plan(cloudformation, "production", **other, allowed_untested="cd" * 32).blocked == ()
     assert plan(cloudformation, "staging", **other).blocked == ()
+
+
+@pytest.mark.parametrize("checksum", [{"ChecksumSHA256": "c29tZSBvdGhlciBjb2Rl"}, {"ChecksumCRC32": "jNwWgw=="}])
+def test_production_takes_nothing_else_under_the_name_of_what_was_tested(checksum: dict) -> None:
+    """As who has stolen the role of its build could have stored there first."""
+    cloudformation = CloudFormation({"": [stack("Lambda", detail("Parameters"))], "Lambda": [CODE]})
+    s3 = S3(DIGEST)
+    s3.others[DIGEST] = checksum
+    for more in ({}, {"allowed_untested": DIGEST}):
+        made = plan(cloudformation, "production", s3, **more)
+        [reason] = made.blocked
+        assert f"artifacts/{DIGEST}.zip in own holds other bytes than its name says" in reason
+        assert made.change_set == ""
 
 
 def test_a_plan_supersedes_earlier_ones_and_a_look_leaves_nothing() -> None:
