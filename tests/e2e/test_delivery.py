@@ -105,20 +105,6 @@ def test_the_role_of_the_build_cannot_replace_what_it_has_stored(deployment):
     thief.put_object(Bucket=bucket, Key=f"artifacts/{'0' * 64}.zip", Body=b"", IfNoneMatch="*")
 
 
-def test_a_push_of_an_identical_tree_changes_nothing(deployment, checkout):
-    before, tag_before = leaves(deployment), tag(deployment)
-    cloudformation = deployment.cloud.client("cloudformation")
-    events = len(cloudformation.describe_stack_events(StackName=ROOT_STACK)["StackEvents"])
-    checkout.commit("nothing")
-
-    execution = deployment.push(checkout.folder)
-
-    assert execution["status"] == "Succeeded"
-    assert leaves(deployment) == before
-    assert tag(deployment) == tag_before
-    assert len(cloudformation.describe_stack_events(StackName=ROOT_STACK)["StackEvents"]) == events
-
-
 @case(
     "a deploy in the middle of a batch",
     injected="a release of other code while files are uploaded all the time",

@@ -16,16 +16,6 @@ from local.calls import fetch
 from support.checkout import Checkout
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """The tree as it is, with all that a build runs, but that its tests are only collected: they run by themselves."""
-    whole = Checkout(tmp_path_factory.mktemp("whole"))
-    tests = "sh scripts/test {}tests/unit/sluice"
-    whole.replace("buildspec.yml", tests.format(""), tests.format("--collect-only -qq "))
-    whole.commit("tests that are collected")
-    return whole
-
-
 def demo(checkout: Checkout, temporary: Path, *arguments: str) -> subprocess.Popen:
     """The demo, in an environment that has nothing but what it needs, keeping everything it writes in one folder."""
     temporary.mkdir()
@@ -52,7 +42,7 @@ def left_behind(temporary: Path) -> list[str]:
     return found
 
 
-def test_own_files_and_datasets_are_processed_and_saved(whole, tmp_path):
+def test_own_files_and_datasets_are_processed_and_saved(checkout, tmp_path):
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "orders.yaml").write_text(
         "name: orders\nschema: {fields: [{name: id, type: integer}]}\n"
@@ -62,7 +52,7 @@ def test_own_files_and_datasets_are_processed_and_saved(whole, tmp_path):
     own = tmp_path / "my own=prices.csv"
     own.write_bytes(b"".join(b"ABC,%02d-01-2026,%d\n" % (day, day) for day in range(1, 11)))
     process = demo(
-        whole,
+        checkout,
         tmp_path / "tmp",
         "--json",
         "--save",

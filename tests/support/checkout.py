@@ -26,8 +26,8 @@ class Checkout:
 
     def shorten_build(self) -> None:
         """A folder of tests is enough to see that one that fails ends the build, and is done before processes of its
-        own have started; lint and scan take longer than all the rest of a release. test_demo.py runs a build with all,
-        test_lint.py the lint of the templates, and test_scan.py the scan."""
+        own have started; lint and scan take longer than all the rest of a release. test_lint.py runs the one, and
+        test_scan.py the other."""
         tests = "tests/unit/sluice tests/templates"
         self.replace("buildspec.yml", tests, "tests/unit/sluice/processors --numprocesses=0")
         self.replace("buildspec.yml", "sh scripts/lint", "echo sh scripts/lint")
