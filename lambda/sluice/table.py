@@ -171,19 +171,19 @@ class TableWriter:
         return self._connection.fetch(sql, number=number)
 
     def _errors(self, found: Iterable[Sequence]) -> list[RowError]:
-        keys, upload = statements.keys(self._dataset), self._upload.id
-        return [_row_error(row, keys, upload) for row in found]
+        keys = statements.keys(self._dataset)
+        return [_row_error(row, keys) for row in found]
 
 
-def _row_error(row: Sequence, keys: list[tuple[str, ...]], upload: str) -> RowError:
+def _row_error(row: Sequence, keys: list[tuple[str, ...]]) -> RowError:
     """The error of a duplicate, as statements.list_duplicates gives it."""
     line, values, holders = row[0], row[1:], row[1 + sum(map(len, keys)) :]
     for place, key in enumerate(keys):
         holder, its_line = holders[2 * place : 2 * place + 2]
-        if holder is not None and (holder, its_line) != (upload, line):
+        if its_line is not None and (holder is not None or its_line != line):
             break
         values = values[len(key) :]
-    where = f"row {its_line} of this file" if holder == upload else f"row {its_line} of upload {holder}"
+    where = f"row {its_line} of this file" if holder is None else f"row {its_line} of upload {holder}"
     text = ", ".join(str(value) for value in values[: len(key)])
     names = " and ".join(key)
     return RowError(line, key[0] if len(key) == 1 else None, "duplicate-row", f"has the same {names} as {where}", text)

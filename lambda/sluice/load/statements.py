@@ -148,11 +148,12 @@ def count_duplicates(dataset: Dataset, among_contested: bool) -> str:
 
 def list_duplicates(dataset: Dataset, among_contested: bool, limit: int) -> str:
     """The first of the same: line, values of the fields of all keys, then of each key upload and line of the row
-    that has it in the table, NULL where none has."""
+    that has it in the table. The upload is NULL where it is this one, and the line where no row has the key."""
     parts = [f"s.{name(field)}" for key in keys(dataset) for field in key]
     holders, loads = [], []
     for place in range(len(keys(dataset))):
-        holders += [f"COALESCE(h{place}.upload, k{place}.sluice_upload)", f"k{place}.sluice_row"]
+        upload = f"k{place}.sluice_upload"
+        holders += [f"IF({upload} = %(number)s, NULL, COALESCE(h{place}.upload, {upload}))", f"k{place}.sluice_row"]
         loads.append(f"LEFT JOIN {LOADS} AS h{place} ON h{place}.number = k{place}.sluice_upload")
     return (
         f"SELECT STRAIGHT_JOIN {', '.join(['s.sluice_row', *parts, *holders])} "  # nosec B608
