@@ -372,14 +372,20 @@ def iam_decisions(cloud: Cloud) -> None:
     assert not [d for d in cloud.decisions() if d["principal"] == ACCOUNT_ROOT]
 
 
-def tls_on_loopback(cloud: Cloud) -> None:
-    bucket, s3 = unique("tls"), cloud.client("s3")
+def allowed_but_denied(cloud: Cloud, bucket: str, action: str, condition: dict) -> object:
+    """A new bucket that denies an action on a condition, as S3 is seen by a role that may take it."""
+    s3, statement = cloud.client("s3"), {"Action": action, "Resource": f"arn:aws:s3:::{bucket}/*"}
     s3.create_bucket(Bucket=bucket)
-    everything = {"Action": "s3:*", "Resource": f"arn:aws:s3:::{bucket}/*"}
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Deny", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}, **everything}]}))
-    arn = role(cloud, {"Principal": {"AWS": ACCOUNT_ROOT}}, everything)
-    cloud.client("s3", cloud.assume(arn, "tester")).put_object(Bucket=bucket, Key="key")
+        {"Effect": "Deny", "Principal": "*", "Condition": condition, **statement}]}))
+    arn = role(cloud, {"Principal": {"AWS": ACCOUNT_ROOT}}, statement)
+    return cloud.client("s3", cloud.assume(arn, "tester"))
+
+
+def tls_on_loopback(cloud: Cloud) -> None:
+    bucket = unique("tls")
+    s3 = allowed_but_denied(cloud, bucket, "s3:*", {"Bool": {"aws:SecureTransport": "false"}})
+    s3.put_object(Bucket=bucket, Key="key")
 
 
 def missing_object_denied(cloud: Cloud) -> None:
@@ -399,12 +405,8 @@ def missing_object_denied(cloud: Cloud) -> None:
 
 
 def conditional_writes(cloud: Cloud) -> None:
-    bucket, s3 = unique("conditional"), cloud.client("s3")
-    s3.create_bucket(Bucket=bucket)
-    writing = {"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
-    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Deny", "Principal": "*", "Condition": {"Null": {"s3:if-none-match": "true"}}, **writing}]}))
-    writer = cloud.client("s3", cloud.assume(role(cloud, {"Principal": {"AWS": ACCOUNT_ROOT}}, writing), "tester"))
+    bucket = unique("conditional")
+    writer = allowed_but_denied(cloud, bucket, "s3:PutObject", {"Null": {"s3:if-none-match": "true"}})
     assert refusal(writer.put_object, Bucket=bucket, Key="key", Body=b"1") == "AccessDenied"
     writer.put_object(Bucket=bucket, Key="key", Body=b"1", IfNoneMatch="*")
     assert refusal(writer.put_object, Bucket=bucket, Key="key", Body=b"2", IfNoneMatch="*") == "PreconditionFailed"
