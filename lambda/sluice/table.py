@@ -190,8 +190,10 @@ def _row_error(row: Sequence, keys: list[tuple[str, ...]]) -> RowError:
 
 
 def _pack(found: tuple[tuple, ...]) -> bytes:
+    limit = RowError.TEXT_LIMIT
+    rows = [[value[:limit] if isinstance(value, str) else value for value in row] for row in found]
     # What JSON has no word for is text in an error, and the same text.
-    return zlib.compress(json.dumps(found, default=str).encode(), 1)
+    return zlib.compress(json.dumps(rows, default=str).encode(), 1)
 
 
 def _unpack(data: bytes) -> list[list]:

@@ -1,6 +1,7 @@
 """What becomes of rows in a table, on a real server."""
 
 import itertools
+import zlib
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -192,6 +193,19 @@ def test_the_longest_key_is_loaded(schema):
     done = load(schema.tables(), dataset, f"id,text\n{key},1\n{key[1:]},2\n{key},3\n".encode())
 
     assert (done.loaded, [error.row for error in done.duplicates]) == (Loaded(2, 0, 1), [4])
+
+
+def test_of_a_long_key_no_more_is_kept_than_an_error_has(schema):
+    dataset = loaded_dataset("insert-ignore", TEXTS.replace("maxLength: 20", "maxLength: 766"))
+    schema.migrate(dataset)
+    data = f"id,text\n{'a' * 766},1\n{'a' * 766},2\n".encode()
+
+    [error] = load(schema.tables(), dataset, data).duplicates
+    [again] = load(schema.tables(), dataset, data).duplicates
+
+    [(kept,)] = schema.rows("SELECT errors FROM sluice_loads")
+    assert b"a" * 200 in zlib.decompress(kept) and b"a" * 201 not in zlib.decompress(kept)
+    assert again.as_dict() == error.as_dict()
 
 
 PERCENT = """
